@@ -1,0 +1,19 @@
+/* The sub-commands of rejoin. Each is a function of its own file: command_X.c. */
+#ifndef REJOIN_CLI_COMMANDS_H
+#define REJOIN_CLI_COMMANDS_H
+
+/* Exit codes of every sub-command. */
+enum rejoin_exit {
+    REJOIN_EXIT_FINE = 0,
+    REJOIN_EXIT_FELL_SHORT = 1,     /* what was tested fell short */
+    REJOIN_EXIT_STALE = 2,          /* an expectation is stale */
+    REJOIN_EXIT_USAGE = 3,          /* unknown flag, missing or unreadable file */
+    REJOIN_EXIT_HARNESS = 4,        /* the harness itself failed */
+    REJOIN_EXIT_NOTHING_TESTED = 5,
+    REJOIN_EXIT_UNSUPPORTED = 89,   /* drivers: the client cannot do that */
+};
+
+/* argv[0] is the sub-command's name. */
+int command_version(int argc, char **argv);
+
+#endif

@@ -1,0 +1,48 @@
+/* rejoin: finds the sub-command and hands over. */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"version", command_version, "prints the version"},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("usage: rejoin COMMAND [OPTION...]   (rejoin COMMAND --help explains one)\n\n", out);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nexit codes: 0 fine, 1 what was tested fell short, 2 an expectation is stale, 3 usage,\n"
+          "            4 the harness itself failed, 5 nothing was tested\n", out);
+}
+
+int command_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("rejoin " REJOIN_VERSION);
+    return REJOIN_EXIT_FINE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return REJOIN_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return REJOIN_EXIT_FINE;
+    }
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "rejoin: no command '%s'; 'rejoin --help' lists them\n", argv[1]);
+    return REJOIN_EXIT_USAGE;
+}
