@@ -1,0 +1,227 @@
+# Shared by the commands in ci/: sourced, never run. Bash 5, Debian 12's tools, Python 3's standard library.
+# shellcheck shell=bash
+
+set -euo pipefail
+
+REJOIN_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+REJOIN_CACHE=${REJOIN_CACHE:-$HOME/.cache/rejoin}
+export REJOIN_CACHE
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "${0##*/}: $*"; exit 4; }
+usage_error() { say "${0##*/}: $*"; say "Try: ci/${0##*/} --help"; exit 3; }
+
+# A command's --help is the comment that opens its file.
+print_help() {
+  awk 'NR == 1 { next } /^#/ { sub(/^# ?/, ""); print; next } { exit }' "$0"
+  exit 0
+}
+
+# A missing piece is no pass: tests say what is missing and leave with this.
+skip() { printf 'SKIPPED: %s\n' "$*"; exit 77; }
+
+now_ms() { date +%s%3N; }
+
+# --- time spent on downloads and installations, kept apart from the rest -----------------------------------------
+
+# Runs a command whose time counts as downloading. The first caller's REJOIN_FETCH_TIMES is shared with the commands it starts.
+fetching() {
+  local started status=0
+  started=$(now_ms)
+  "$@" || status=$?
+  if [ -n "${REJOIN_FETCH_TIMES:-}" ]; then
+    echo $(($(now_ms) - started)) >>"$REJOIN_FETCH_TIMES"
+  fi
+  return $status
+}
+
+# Opens the account; the file goes away with the shell that opened it.
+start_clock() {
+  REJOIN_STARTED_MS=$(now_ms)
+  if [ -z "${REJOIN_FETCH_TIMES:-}" ]; then
+    REJOIN_FETCH_TIMES=$(mktemp)
+    export REJOIN_FETCH_TIMES
+    trap 'rm -f "$REJOIN_FETCH_TIMES"' EXIT
+  fi
+}
+
+# Prints "total 61.2 s, of which downloads and installations 40.1 s, the rest 21.1 s".
+print_clock() {
+  local total fetched
+  total=$(($(now_ms) - REJOIN_STARTED_MS))
+  fetched=$(awk '{ sum += $1 } END { print sum + 0 }' "$REJOIN_FETCH_TIMES")
+  awk -v t="$total" -v f="$fetched" 'BEGIN {
+    printf "total %.1f s, of which downloads and installations %.1f s, the rest %.1f s\n", t / 1000, f / 1000, (t - f) / 1000 }'
+}
+
+# --- Debian packages ---------------------------------------------------------------------------------------------
+
+# What a piece is recognised by, and the Debian 12 package that brings it.
+piece_table() {
+  cat <<'TABLE'
+gcc        command gcc          gcc
+libc       file /usr/include/stdio.h libc6-dev
+clang      command clang-19     clang-19
+clang-rt   glob /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-19-dev
+afl        command afl-clang-fast afl++
+cmake      command cmake        cmake
+ninja      command ninja        ninja-build
+python     command python3      python3
+venv       module ensurepip     python3-venv
+git        command git          git
+pkgconfig  command pkg-config   pkg-config
+libuv      library libuv        libuv1-dev
+jansson    library jansson      libjansson-dev
+libpcap    library libpcap      libpcap-dev
+zlib       library zlib         zlib1g-dev
+lz4        library liblz4       liblz4-dev
+zstd       library libzstd      libzstd-dev
+snappy     file /usr/include/snappy-c.h libsnappy-dev
+openssl    library openssl      libssl-dev
+cmocka     library cmocka       libcmocka-dev
+kcat       command kcat         kcat
+rdkafka    library rdkafka      librdkafka-dev
+tshark     command tshark       tshark
+tcpdump    command tcpdump      tcpdump
+java       command java         openjdk-17-jre-headless
+javac      command javac        openjdk-17-jdk-headless
+maven      command mvn          maven
+ctags      ctags -              universal-ctags
+gcov       command gcov         gcc
+TABLE
+}
+
+# have_piece KIND WHAT
+have_piece() {
+  case $1 in
+    command) command -v "$2" >/dev/null ;;
+    file) [ -e "$2" ] ;;
+    glob) compgen -G "$2" >/dev/null ;;
+    library) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
+    module) command -v python3 >/dev/null && python3 -c "import $2" 2>/dev/null ;;
+    ctags) command -v ctags >/dev/null && ctags --version 2>/dev/null | grep -q 'Universal Ctags' ;;
+  esac
+}
+
+# missing_packages PIECE...: prints the packages to install, one a line.
+missing_packages() {
+  local piece kind what package
+  for piece in "$@"; do
+    read -r _ kind what package < <(piece_table | awk -v p="$piece" '$1 == p') || die "no such piece: $piece"
+    have_piece "$kind" "$what" || echo "$package"
+  done | sort -u
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    sudo -n -- "$@"
+  fi
+}
+
+can_install() {
+  command -v apt-get >/dev/null || return 1
+  [ "$(id -u)" = 0 ] && return 0
+  command -v sudo >/dev/null && sudo -n true 2>/dev/null
+}
+
+# The lists are refreshed only where what they name is gone, or where there are none yet.
+apt_install() {
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends)
+  as_root "${install[@]}" "$@" >/dev/null 2>&1 && return 0
+  as_root apt-get update -qq >&2 && as_root "${install[@]}" "$@" >/dev/null
+}
+
+# try_pieces PIECE...: installs what is missing. Returns 1, after saying what to install, where it cannot.
+try_pieces() {
+  local packages=()
+  mapfile -t packages < <(missing_packages "$@")
+  [ ${#packages[@]} = 0 ] && return 0
+  if ! can_install; then
+    say "Missing Debian packages. Install them with: sudo apt-get install --no-install-recommends ${packages[*]}"
+    return 1
+  fi
+  say "Installing ${packages[*]}"
+  mkdir -p "$REJOIN_CACHE"
+  exec {apt_lock}>"$REJOIN_CACHE/apt.lock"
+  flock "$apt_lock"
+  fetching apt_install "${packages[@]}" || { say "apt-get could not install: ${packages[*]}"; return 1; }
+  exec {apt_lock}>&-
+}
+
+need_pieces() { try_pieces "$@" || exit 4; }
+
+# --- Maven Central and PyPI --------------------------------------------------------------------------------------
+
+# fetch_jars FOLDER GROUP:ARTIFACT:VERSION...: the jars and all that they need, by Maven's own settings. Once: a folder
+# that is there is complete, because it is moved into place as the last step.
+fetch_jars() {
+  local folder=$1 partial jars_lock
+  shift
+  [ -d "$folder" ] && return 0
+  try_pieces java maven || return 1
+  mkdir -p "$(dirname "$folder")"
+  exec {jars_lock}>"$folder.lock"
+  flock "$jars_lock"
+  if [ ! -d "$folder" ]; then
+    say "Fetching ${*} from Maven Central"
+    partial=$(mktemp -d "$folder.partial.XXXXXX")
+    write_pom "$@" >"$partial/pom.xml"
+    if ! fetching mvn -q -B -Dstyle.color=never -f "$partial/pom.xml" \
+        org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$partial/jars" >&2; then
+      rm -rf "$partial"
+      say "mvn could not fetch $*; its messages stand above"
+      return 1
+    fi
+    # Kafka 3.9 brings a second logger, which would win over slf4j-simple and then print nothing.
+    rm -f "$partial"/jars/slf4j-reload4j-*.jar
+    mv "$partial/jars" "$folder"
+    rm -rf "$partial"
+  fi
+  exec {jars_lock}>&-
+}
+
+write_pom() {
+  local coordinates
+  echo '<project><modelVersion>4.0.0</modelVersion><groupId>rejoin</groupId><artifactId>jars</artifactId>'
+  echo '<version>1</version><dependencies>'
+  for coordinates in "$@"; do
+    IFS=: read -r group artifact version <<<"$coordinates"
+    echo "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
+  done
+  echo '</dependencies></project>'
+}
+
+# kafka_jars VERSION: prints the folder with the broker, the tools and the clients of that release.
+kafka_jars() {
+  local folder=$REJOIN_CACHE/kafka-$1
+  fetch_jars "$folder" "org.apache.kafka:kafka_2.13:$1" "org.apache.kafka:kafka-tools:$1" \
+    org.slf4j:slf4j-simple:1.7.36 || return 1
+  echo "$folder"
+}
+
+# python_venv NAME REQUIREMENT...: prints the interpreter of a virtual environment that holds them.
+python_venv() {
+  local folder=$REJOIN_CACHE/venv-$1 venv_lock
+  shift
+  if [ ! -e "$folder/complete" ]; then
+    try_pieces python venv || return 1
+    mkdir -p "$REJOIN_CACHE"
+    exec {venv_lock}>"$folder.lock"
+    flock "$venv_lock"
+    if [ ! -e "$folder/complete" ]; then
+      say "Installing $* from PyPI"
+      { python3 -m venv "$folder" && fetching "$folder/bin/pip" install -q "$@"; } >&2 || return 1
+      touch "$folder/complete"
+    fi
+    exec {venv_lock}>&-
+  fi
+  echo "$folder/bin/python"
+}
+
+# A port that was free a moment ago.
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
