@@ -275,6 +275,16 @@ def tables_text(messages):
     out.append("const struct rj_message_schema *const rj_all_schemas[] = {")
     out += [f"    &rj_{snake(message.name)}_schema," for message in messages]
     out += ["};", f"const int rj_all_schemas_count = {len(messages)};", ""]
+    out.append("const struct rj_api_row rj_api_index[] = {")
+    apis = {}
+    for message in messages:
+        if message.kind in ("request", "response"):
+            apis.setdefault(message.api_key, {})[message.kind] = message
+    for key, api in sorted(apis.items()):
+        name = api["request"].name[:-len("Request")]
+        out.append(f'    [{key}] = {{"{name}", &rj_{snake(api["request"].name)}_schema, '
+                   f'&rj_{snake(api["response"].name)}_schema}},')
+    out += ["};", "const int rj_api_index_count = (int)(sizeof(rj_api_index) / sizeof(rj_api_index[0]));", ""]
     return "\n".join(out)
 
 

@@ -69,12 +69,16 @@ struct rj_message_schema {
 extern const struct rj_message_schema *const rj_all_schemas[];
 extern const int rj_all_schemas_count;
 
+/* By API key; all NULL where there is no such API. */
+extern const struct rj_api_row { const char *name; const struct rj_message_schema *request, *response; } rj_api_index[];
+extern const int rj_api_index_count;
+
 /* NULL where there is no such API. */
 const struct rj_message_schema *rj_request_schema(int16_t api_key);
 const struct rj_message_schema *rj_response_schema(int16_t api_key);
 const struct rj_message_schema *rj_schema_by_name(struct rj_string name); /* "JoinGroupRequest" */
 const char *rj_api_name(int16_t api_key);                                  /* "JoinGroup"; NULL: unknown */
-/* Header versions (KIP-482): requests 1, flexible 2, ControlledShutdown v0 0; responses 0, flexible 1, ApiVersions
+/* Header versions (KIP-482): requests 1, flexible 2; responses 0, flexible 1, ApiVersions
  * always 0. The API must be known. */
 int16_t rj_request_header_version(int16_t api_key, int16_t version);
 int16_t rj_response_header_version(int16_t api_key, int16_t version);

@@ -1,0 +1,332 @@
+/* Bytes -> typed messages.
+ *
+ * Odd encodings that Kafka's own readers accept are accepted here too: a negative length is null whatever the number,
+ * a varint may have leading zero groups, the high bits of a fifth varint byte are dropped, tagged fields may come in
+ * any order and more than once (the last one counts), the size of a known tagged field is not looked at, a boolean
+ * is true for any byte but 0. */
+#include "codec/path.h"
+#include "codec/wire.h"
+#include "rejoin/codec.h"
+
+enum { FIXED_BUDGET_LEN = 65536, BUDGET_FACTOR = 24 };
+
+struct decoder {
+    const uint8_t *start, *at, *end;
+    struct rj_arena *arena;
+    size_t arena_limit_len; /* the arena's used_len may not pass it */
+    struct place place;
+    bool flexible;
+};
+
+static enum rj_err read_struct(struct decoder *d, const struct rj_schema_struct *rows, void *out,
+                               const struct path *up);
+
+static size_t left(const struct decoder *d) { return (size_t)(d->end - d->at); }
+
+static size_t offset(const struct decoder *d) { return (size_t)(d->at - d->start); }
+
+static enum rj_err fail_short(const struct decoder *d, const struct path *path, size_t needed)
+{
+    char expected[64];
+    struct text text = text_in(expected, sizeof(expected));
+    text_add(&text, "at least ");
+    text_add_number(&text, (int64_t)needed);
+    text_add(&text, needed == 1 ? " byte" : " bytes");
+    return fault_set_number(&d->place, RJ_ERR_SHORT, offset(d), path, "bytes left: ", (int64_t)left(d), expected);
+}
+
+/* As Kafka reads it: at most 5 bytes, what does not fit 32 bits is dropped. */
+static enum rj_err read_varint(struct decoder *d, uint32_t *value, const struct path *path)
+{
+    *value = 0;
+    for (int i = 0; i < 5; i++) {
+        if (d->at + i == d->end)
+            return fail_short(d, path, (size_t)i + 1);
+        uint8_t byte = d->at[i];
+        *value |= (uint32_t)(byte & 0x7f) << (7 * i);
+        if (byte < 0x80) {
+            d->at += i + 1;
+            return RJ_OK;
+        }
+    }
+    return fault_set(&d->place, RJ_ERR_VARINT, offset(d), path, "5 bytes with the high bit set",
+                     "a varint of at most 5 bytes");
+}
+
+static void *take(struct decoder *d, size_t size)
+{
+    if (size > d->arena_limit_len - d->arena->used_len)
+        return NULL;
+    void *memory = rj_arena_alloc(d->arena, size);
+    return d->arena->used_len > d->arena_limit_len ? NULL : memory;
+}
+
+static enum rj_err fail_memory(const struct decoder *d, const struct path *path, size_t size)
+{
+    bool limit = size > d->arena_limit_len - d->arena->used_len;
+    return fault_set_number(&d->place, limit ? RJ_ERR_LIMIT : RJ_ERR_MEMORY, offset(d), path, "bytes needed: ",
+                            (int64_t)size, limit ? "64 KiB + 24 times the input" : "memory from the allocator");
+}
+
+/* Length or count in the encoding of this version; negative is null. */
+static enum rj_err read_length(struct decoder *d, const struct rj_schema_field *field, bool is_count, int32_t *length,
+                               const struct path *path)
+{
+    if (d->flexible && !(field->flags & RJ_FIELD_NEVER_COMPACT)) {
+        uint32_t plus_one;
+        enum rj_err err = read_varint(d, &plus_one, path);
+        *length = (int32_t)(plus_one - 1);
+        return err;
+    }
+    size_t size = field->type == RJ_TYPE_STRING && !is_count ? 2 : 4;
+    if (left(d) < size)
+        return fail_short(d, path, size);
+    *length = size == 2 ? (int16_t)get_u16(d->at) : (int32_t)get_u32(d->at);
+    d->at += size;
+    return RJ_OK;
+}
+
+static enum rj_err check_null(const struct decoder *d, const struct rj_schema_field *field, size_t at, int32_t length,
+                              const struct path *path)
+{
+    if (rj_in_range(field->nullable, d->place.version))
+        return RJ_OK;
+    return fault_set_number(&d->place, RJ_ERR_NULL, at, path, "length ", length, "a length that is not negative");
+}
+
+/* Strings, bytes and records: views into the input. nullable is false for the elements of an array. */
+static enum rj_err read_view(struct decoder *d, const struct rj_schema_field *field, bool is_element, void *out,
+                             const struct path *path)
+{
+    size_t at = offset(d);
+    int32_t length;
+    enum rj_err err = read_length(d, field, false, &length, path);
+    if (err != RJ_OK)
+        return err;
+    if (length < 0) {
+        if (is_element)
+            return fault_set_number(&d->place, RJ_ERR_NULL, at, path, "length ", length,
+                                    "a length that is not negative");
+        err = check_null(d, field, at, length, path);
+        if (err == RJ_OK)
+            *(struct rj_bytes *)out = RJ_NULL_BYTES;
+        return err;
+    }
+    if (field->type == RJ_TYPE_STRING && length > STRING_LEN_MAX)
+        return fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "length ", length, "at most 32767");
+    if ((size_t)length > left(d))
+        return fail_short(d, path, (size_t)length);
+    *(struct rj_bytes *)out = (struct rj_bytes){d->at, length};
+    d->at += length;
+    return RJ_OK;
+}
+
+static enum rj_err read_number(struct decoder *d, enum rj_type type, void *out, const struct path *path)
+{
+    uint32_t size = wire_size(type);
+    if (left(d) < size)
+        return fail_short(d, path, size);
+    const uint8_t *at = d->at;
+    d->at += size;
+    switch (type) {
+    case RJ_TYPE_BOOL: *(bool *)out = *at != 0; break;
+    case RJ_TYPE_INT8: *(int8_t *)out = (int8_t)*at; break;
+    case RJ_TYPE_INT16:
+    case RJ_TYPE_UINT16: *(uint16_t *)out = get_u16(at); break;
+    case RJ_TYPE_INT32:
+    case RJ_TYPE_UINT32: *(uint32_t *)out = get_u32(at); break;
+    case RJ_TYPE_INT64:
+    case RJ_TYPE_FLOAT64: {
+        uint64_t bits = get_u64(at);
+        memcpy(out, &bits, sizeof(bits));
+        break;
+    }
+    case RJ_TYPE_UUID: memcpy(out, at, sizeof(struct rj_uuid)); break;
+    case RJ_TYPE_STRING:
+    case RJ_TYPE_BYTES:
+    case RJ_TYPE_RECORDS:
+    case RJ_TYPE_STRUCT: break;
+    }
+    return RJ_OK;
+}
+
+static enum rj_err read_element(struct decoder *d, const struct rj_schema_field *field, void *out,
+                                const struct path *path)
+{
+    switch ((enum rj_type)field->type) {
+    case RJ_TYPE_STRUCT:
+        rj_struct_init(field->element, out);
+        return read_struct(d, field->element, out, path);
+    case RJ_TYPE_STRING:
+    case RJ_TYPE_BYTES:
+    case RJ_TYPE_RECORDS: return read_view(d, field, true, out, path);
+    case RJ_TYPE_BOOL:
+    case RJ_TYPE_INT8:
+    case RJ_TYPE_INT16:
+    case RJ_TYPE_UINT16:
+    case RJ_TYPE_INT32:
+    case RJ_TYPE_UINT32:
+    case RJ_TYPE_INT64:
+    case RJ_TYPE_FLOAT64:
+    case RJ_TYPE_UUID: break;
+    }
+    return read_number(d, field->type, out, path);
+}
+
+static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *field, struct any_array *out,
+                              const struct path *path)
+{
+    size_t at = offset(d);
+    int32_t count;
+    enum rj_err err = read_length(d, field, true, &count, path);
+    if (err != RJ_OK)
+        return err;
+    *out = (struct any_array){NULL, count < 0 ? -1 : 0};
+    if (count < 0)
+        return check_null(d, field, at, count, path);
+    if ((size_t)count > left(d)) /* no element takes less than a byte */
+        return fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "count ", count, "no more than the bytes left");
+    size_t size = memory_size(field);
+    out->items = take(d, (size_t)count * size);
+    if (out->items == NULL)
+        return fail_memory(d, path, (size_t)count * size);
+    struct path step = {path->up, path->name, 0};
+    for (; out->count < count; out->count++) {
+        step.index = out->count;
+        err = read_element(d, field, (char *)out->items + (size_t)out->count * size, &step);
+        if (err != RJ_OK) {
+            out->count += field->type == RJ_TYPE_STRUCT; /* the part of it that was read */
+            return err;
+        }
+    }
+    return RJ_OK;
+}
+
+static enum rj_err read_pointer(struct decoder *d, const struct rj_schema_field *field, void **out,
+                                const struct path *path)
+{
+    if (left(d) < 1)
+        return fail_short(d, path, 1);
+    int8_t present = 1;
+    if (rj_in_range(field->nullable, d->place.version)) {
+        present = (int8_t)*d->at++;
+        *out = NULL;
+        if (present < 0)
+            return RJ_OK;
+    }
+    *out = take(d, field->element->size);
+    if (*out == NULL)
+        return fail_memory(d, path, field->element->size);
+    rj_struct_init(field->element, *out);
+    return read_struct(d, field->element, *out, path);
+}
+
+static enum rj_err read_field(struct decoder *d, const struct rj_schema_field *field, void *structure,
+                              const struct path *up)
+{
+    struct path path = {up, field->name, -1};
+    void *member = member_of(structure, field);
+    if (field->flags & RJ_FIELD_ARRAY)
+        return read_array(d, field, member, &path);
+    if (is_pointer(field))
+        return read_pointer(d, field, member, &path);
+    if (field->type == RJ_TYPE_STRUCT)
+        return read_struct(d, field->element, member, &path);
+    if (wire_size(field->type) == 0)
+        return read_view(d, field, false, member, &path);
+    return read_number(d, field->type, member, &path);
+}
+
+static enum rj_err keep_unknown(struct decoder *d, struct rj_unknown_tags **tags, uint32_t tag, uint32_t size,
+                                uint32_t rest, const struct path *path)
+{
+    if (size > left(d))
+        return fail_short(d, path, size);
+    if (*tags == NULL) {
+        size_t len = sizeof(**tags) + (size_t)rest * sizeof(*(*tags)->items);
+        struct rj_unknown_tags *fresh = take(d, len);
+        if (fresh == NULL)
+            return fail_memory(d, path, len);
+        *fresh = (struct rj_unknown_tags){(struct rj_unknown_tag *)(void *)(fresh + 1), 0};
+        *tags = fresh;
+    }
+    (*tags)->items[(*tags)->count++] = (struct rj_unknown_tag){tag, {d->at, (int32_t)size}};
+    d->at += size;
+    return RJ_OK;
+}
+
+static const struct rj_schema_field *field_of_tag(const struct rj_schema_struct *rows, int16_t version, uint32_t tag)
+{
+    for (uint32_t i = 0; i < rows->field_count; i++)
+        if (is_tagged(&rows->fields[i], version) && (uint32_t)rows->fields[i].tag == tag)
+            return &rows->fields[i];
+    return NULL;
+}
+
+static enum rj_err read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
+                               const struct path *up)
+{
+    struct path path = {up, "taggedFields", -1};
+    uint32_t count, tag, size;
+    enum rj_err err = read_varint(d, &count, &path);
+    if (err != RJ_OK || (int32_t)count < 0)
+        return err;
+    if (count > left(d) / 2) /* a tag and a size each */
+        return fault_set_number(&d->place, RJ_ERR_LENGTH, offset(d), &path, "count ", count,
+                                "no more than half of the bytes left");
+    for (uint32_t i = 0; i < count; i++) {
+        path.index = (int32_t)i;
+        if ((err = read_varint(d, &tag, &path)) != RJ_OK || (err = read_varint(d, &size, &path)) != RJ_OK)
+            return err;
+        const struct rj_schema_field *field = field_of_tag(rows, d->place.version, tag);
+        err = field != NULL ? read_field(d, field, out, up)
+                            : keep_unknown(d, unknown_tags_of(out, rows), tag, size, count - i, &path);
+        if (err != RJ_OK)
+            return err;
+    }
+    return RJ_OK;
+}
+
+static enum rj_err read_struct(struct decoder *d, const struct rj_schema_struct *rows, void *out,
+                               const struct path *up)
+{
+    for (uint32_t i = 0; i < rows->field_count; i++) {
+        const struct rj_schema_field *field = &rows->fields[i];
+        if (!rj_in_range(field->versions, d->place.version) || is_tagged(field, d->place.version))
+            continue;
+        enum rj_err err = read_field(d, field, out, up);
+        if (err != RJ_OK)
+            return err;
+    }
+    return d->flexible ? read_tagged(d, rows, out, up) : RJ_OK;
+}
+
+enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
+                             struct rj_arena *arena, void *message, size_t *consumed_len, struct rj_fault *fault)
+{
+    static const uint8_t nothing[1];
+    const uint8_t *data = input.data != NULL ? input.data : nothing;
+    struct decoder d = {.start = data, .at = data, .end = data + input.len, .arena = arena,
+                        .place = {schema, version, fault}, .flexible = version >= schema->flexible_from};
+    size_t budget = FIXED_BUDGET_LEN + BUDGET_FACTOR * (size_t)input.len;
+    d.arena_limit_len = arena->used_len > SIZE_MAX - budget ? SIZE_MAX : arena->used_len + budget;
+    rj_message_init(schema, message);
+    *consumed_len = 0;
+    if (!rj_in_range(schema->versions, version))
+        return fault_set_number(&d.place, RJ_ERR_VERSION, 0, NULL, "version ", version, "a version of this message");
+    enum rj_err err = read_struct(&d, schema->root, message, NULL);
+    *consumed_len = offset(&d);
+    return err;
+}
+
+enum rj_err rj_decode(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
+                      struct rj_arena *arena, void *message, struct rj_fault *fault)
+{
+    size_t consumed_len;
+    enum rj_err err = rj_decode_prefix(schema, version, input, arena, message, &consumed_len, fault);
+    if (err != RJ_OK || consumed_len == (size_t)input.len)
+        return err;
+    struct place place = {schema, version, fault};
+    return fault_set_number(&place, RJ_ERR_TRAILING, consumed_len, NULL, "bytes left: ",
+                            (int64_t)((size_t)input.len - consumed_len), "the end of the message");
+}
