@@ -82,7 +82,7 @@ cmocka     library cmocka       libcmocka-dev
 kcat       command kcat         kcat
 rdkafka    library rdkafka      librdkafka-dev
 tshark     command tshark       tshark
-tcpdump    command tcpdump      tcpdump
+dumpcap    command dumpcap      wireshark-common
 java       command java         openjdk-17-jre-headless
 javac      command javac        openjdk-17-jdk-headless
 maven      command mvn          maven
