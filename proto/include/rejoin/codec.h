@@ -22,7 +22,9 @@ enum rj_err rj_decode(const struct rj_message_schema *schema, int16_t version, s
 enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
                              struct rj_arena *arena, void *message, size_t *consumed_len, struct rj_fault *fault);
 
-/* How many bytes rj_encode would write. RJ_ERR_VALUE: the message holds something that this version cannot carry. */
+/* How many bytes rj_encode would write. RJ_ERR_VALUE: the message holds something that this version cannot carry (a
+ * field that is not ignorable, a string beyond 32767 bytes); RJ_ERR_NULL: null where the version allows none;
+ * RJ_ERR_TAG: unknown tags out of order. */
 enum rj_err rj_encoded_len(const struct rj_message_schema *schema, int16_t version, const void *message,
                            size_t *len, struct rj_fault *fault);
 /* Writes to out, sets *len. RJ_ERR_SPACE when out_len is too small (nothing useful is then in out). */
@@ -33,7 +35,9 @@ enum rj_err rj_encode(const struct rj_message_schema *schema, int16_t version, c
 struct rj_writer { void (*write)(void *context, const char *text, size_t len); void *context; };
 
 /* Kafka's own JSON form (its *JsonConverter): camelCase names, bytes and records as base64, uuids as Kafka's 22
- * characters, 64-bit numbers as numbers, tagged fields only where not default. One line, no blanks. */
+ * characters, 64-bit numbers as numbers, tagged fields only where not default. One line, no blanks. Beyond Kafka's
+ * form: records are printed whole, and tags that the schema does not know as "_unknownTaggedFields". Bytes that are
+ * not UTF-8 become U+FFFD in strings, as Java reads them. */
 void rj_print_json(const struct rj_message_schema *schema, int16_t version, const void *message,
                    const struct rj_writer *writer);
 /* The reverse. Fields that are left out hold their default; unknown names are RJ_ERR_JSON. What it needs lives in
@@ -42,7 +46,9 @@ enum rj_err rj_parse_json(const struct rj_message_schema *schema, int16_t versio
                           struct rj_arena *arena, void *message, struct rj_fault *fault);
 
 /* Calls differ for each field that differs in this version: its path and both values as JSON; returns how many.
- * Arrays are compared by position, or by their key fields where by_key is set. differ may be NULL. */
+ * Arrays are compared by position, or by their key fields where by_key is set; an element that one side lacks is one
+ * difference, with NULL for that side (both are NULL where unknown tags differ). Long values are cut with "...". The
+ * texts live until differ returns. differ may be NULL. */
 struct rj_difference { const char *field; const char *left, *right; };
 int rj_compare(const struct rj_message_schema *schema, int16_t version, const void *left, const void *right,
                bool by_key, void (*differ)(void *context, const struct rj_difference *difference), void *context);
