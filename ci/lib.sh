@@ -225,3 +225,30 @@ python_venv() {
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
+
+# --- building ----------------------------------------------------------------------------------------------------
+
+BUILD_PIECES="gcc libc cmake ninja python pkgconfig libuv jansson libpcap zlib lz4 zstd snappy"
+
+# build_preset PRESET: 0 built, 1 it does not build, 3 there is no such preset, 4 a package is missing.
+build_preset() {
+  local pieces="$BUILD_PIECES"
+  case $1 in
+    dev | asan | cov) pieces+=" cmocka" ;;
+    clang) pieces+=" cmocka clang" ;;
+    fuzz) pieces+=" clang clang-rt" ;;
+    release) ;;
+    *) usage_error "no preset '$1': dev, asan, clang, fuzz, cov or release" ;;
+  esac
+  # shellcheck disable=SC2086
+  try_pieces $pieces || return 4
+  cd "$REJOIN_ROOT"
+  if command -v ccache >/dev/null; then
+    export CMAKE_C_COMPILER_LAUNCHER=${CMAKE_C_COMPILER_LAUNCHER-ccache}
+  fi
+  export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+  local without_tests=()
+  [ "$1" != release ] || without_tests=(-DREJOIN_TESTS="${REJOIN_RELEASE_TESTS:-OFF}")
+  cmake --preset "$1" "${without_tests[@]}" >/dev/null || return 1
+  cmake --build --preset "$1" >&2 || return 1
+}

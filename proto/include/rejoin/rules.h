@@ -17,7 +17,7 @@ enum rj_rule_reach { RJ_REACH_NONE, RJ_REACH_WIRE, RJ_REACH_CONTROL, RJ_REACH_CO
 enum rj_rule {
     RJ_RULE_NONE, /* nothing was refused or broken */
 #define RJ_RULE(symbol, id, area, role, level, strength, reach, since, until, error, sentence, source) RJ_RULE_##symbol,
-#include "../../rules.def"
+#include "rejoin/rules.def"
 #undef RJ_RULE
     RJ_RULE_COUNT
 };

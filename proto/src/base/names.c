@@ -30,7 +30,7 @@ const char *rj_kafka_error_name(int16_t code)
 static const struct rj_rule_row rule_rows[] = {
 #define RJ_RULE(symbol, id, area, role, level, strength, reach, since, until, error, sentence, source)                 \
     {id, area, role, level, strength, reach, since, until, error, sentence, source},
-#include "../../rules.def"
+#include "rejoin/rules.def"
 #undef RJ_RULE
 };
 
