@@ -53,7 +53,7 @@ struct rj_consumer;
     X(REJOIN_AFTER_82, "rejoin-after-82", "cl-join-82-fatal", "goes on trying after FENCED_INSTANCE_ID")               \
     X(NO_HEARTBEATS, "no-heartbeats", "cl-hb-cadence", "never sends a heartbeat")                                      \
     X(LEAVE_STATIC, "leave-static", "cl-static-close", "leaves on close although it is a static member")               \
-    X(HEARTBEAT_AFTER_LEAVE, "heartbeat-after-leave", "cl-leave-no-more",
+    X(HEARTBEAT_AFTER_LEAVE, "heartbeat-after-leave", "cl-leave-no-more",                                              \
       "heartbeats once more behind its LeaveGroup")                                                                    \
     X(KEEP_ON_REVOKE, "keep-on-revoke", "cl-eager-revoke-all",                                                         \
       "claims and fetches its partitions through an eager rebalance")                                                  \
