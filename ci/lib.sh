@@ -252,3 +252,45 @@ build_preset() {
   cmake --preset "$1" "${without_tests[@]}" >/dev/null || return 1
   cmake --build --preset "$1" >&2 || return 1
 }
+
+# --- tests, one by one -------------------------------------------------------------------------------------------
+
+passed=0
+failed=0
+skipped=0
+
+count() {
+  case $1 in
+    passed) passed=$((passed + 1)) ;;
+    failed) failed=$((failed + 1)) ;;
+    skipped) skipped=$((skipped + 1)) ;;
+  esac
+}
+
+# One script of ci/tests.d or ci/nightly.d: 0 passed, 77 skipped with a line "SKIPPED: why", anything else failed.
+run_script() {
+  local name log status=0 started
+  name=$(basename "$1")
+  log=$results/$name.log
+  started=$(now_ms)
+  timeout --kill-after=10 "${SCRIPT_TIMEOUT_S:-900}" "$1" >"$log" 2>&1 </dev/null || status=$?
+  if [ $status = 0 ]; then
+    count passed
+  elif [ $status = 77 ] && grep -q '^SKIPPED: .' "$log"; then
+    count skipped
+    printf '  SKIPPED  %s: %s\n' "$name" "$(sed -n 's/^SKIPPED: //p' "$log" | tail -n 1)"
+  else
+    count failed
+    tail -n 20 "$log" | sed 's/^/    /'
+    printf '  FAILED   %s (exit %s), the whole log: %s\n' "$name" "$status" "$log"
+  fi
+  printf '%-44s %6.1f s\n' "$name" "$((($(now_ms) - started) / 100))e-1"
+}
+
+# The last line says how it went; so does what this returns.
+print_totals() {
+  print_clock
+  [ $((passed + failed)) -gt 0 ] || { say "nothing was tested"; exit 5; }
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ $failed = 0 ]
+}
