@@ -9,6 +9,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"bench", command_bench, "measures a server: CPU a request, forming of groups, start"},
     {"version", command_version, "prints the version"},
 };
 
