@@ -2,7 +2,6 @@
  * one another and a state that only a fact shows. */
 #include "lib/fuzz.h"
 
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

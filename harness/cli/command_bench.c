@@ -17,7 +17,7 @@ static const char help[] =
     "       rejoin bench join  --bootstrap HOST:PORT [OPTION...]\n"
     "       rejoin bench start [--runs N] [--json] -- COMMAND [ARGUMENT...]\n"
     "\n"
-    "load: joins the members (JoinGroup v5, one connection each), then sends heartbeats (v3) or commits of six\n"
+    "load: joins the members (JoinGroup v4, one connection each), then sends heartbeats (v3) or commits of six\n"
     "partitions (v7) over a few connections and reports the server's CPU time a request, requests a second, latency.\n"
     "join: only joins, and reports the time from the first JoinGroup sent to the last member stable.\n"
     "start: runs a server that prints 'ready HOST:PORT' and reports the time from exec to its first answer.\n"
