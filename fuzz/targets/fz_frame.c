@@ -42,8 +42,8 @@ static void read_frame(struct rj_bytes frame, struct seen *seen)
     if (row->header_err != RJ_OK || row->body_err != RJ_OK)
         FUZZ_REQUIRE(fault.offset <= (size_t)frame.len, "fault-offset", "offset %zu of %d", fault.offset, frame.len);
     /* Header and body are two messages. */
-    FUZZ_REQUIRE(heap.peak_len <= 2 * fuzz_decode_bound((size_t)frame.len), "amplification", "%zu bytes for %d",
-                 heap.peak_len, frame.len);
+    FUZZ_REQUIRE(arena.used_len <= 2 * fuzz_decode_bound((size_t)frame.len), "amplification", "%zu bytes for %d",
+                 arena.used_len, frame.len);
     rj_arena_release(&arena);
     fuzz_heap_finish(&heap, "heap-balance");
 }

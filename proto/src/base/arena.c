@@ -3,6 +3,26 @@
 
 #include <string.h>
 
+/* Under AddressSanitizer what was not handed out is poisoned and each piece ends in a gap, so that writing behind one
+ * is seen. Other builds know nothing of it. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_POISONS
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ARENA_POISONS
+#endif
+#ifdef ARENA_POISONS
+#include <sanitizer/asan_interface.h>
+enum { GAP_LEN = 16 };
+#define POISON(memory, len) __asan_poison_memory_region(memory, len)
+#define UNPOISON(memory, len) __asan_unpoison_memory_region(memory, len)
+#else
+enum { GAP_LEN = 0 };
+#define POISON(memory, len) ((void)(memory), (void)(len))
+#define UNPOISON(memory, len) ((void)(memory), (void)(len))
+#endif
+
 struct rj_arena_block {
     struct rj_arena_block *older;
     size_t size; /* of the whole block, header included */
@@ -41,19 +61,23 @@ static bool add_block(struct rj_arena *arena, size_t size)
     *block = (struct rj_arena_block){.older = arena->newest, .size = wanted, .used = header};
     arena->newest = block;
     arena->allocated_len += wanted;
+    POISON((char *)block + header, wanted - header);
     return true;
 }
 
 void *rj_arena_alloc(struct rj_arena *arena, size_t size)
 {
-    if (size > SIZE_MAX - ALIGNMENT)
+    if (size > SIZE_MAX - ALIGNMENT - GAP_LEN)
         return NULL;
+    size_t asked = size;
     size = aligned(size ? size : 1);
-    if ((arena->newest == NULL || arena->newest->size - arena->newest->used < size) && !add_block(arena, size))
+    size_t needed = size + GAP_LEN;
+    if ((arena->newest == NULL || arena->newest->size - arena->newest->used < needed) && !add_block(arena, needed))
         return NULL;
     void *memory = (char *)arena->newest + arena->newest->used;
-    arena->newest->used += size;
+    arena->newest->used += needed;
     arena->used_len += size;
+    UNPOISON(memory, asked);
     return memory;
 }
 
@@ -79,6 +103,7 @@ struct rj_string rj_arena_copy_string(struct rj_arena *arena, struct rj_string f
 static void free_block(struct rj_arena *arena, struct rj_arena_block *block)
 {
     arena->allocated_len -= block->size;
+    UNPOISON(block, block->size);
     arena->allocator->free(arena->allocator->context, block, block->size);
 }
 
@@ -98,6 +123,7 @@ void rj_arena_reset(struct rj_arena *arena)
     if (largest != NULL) {
         largest->older = NULL;
         largest->used = aligned(sizeof(*largest));
+        POISON((char *)largest + largest->used, largest->size - largest->used);
     }
 }
 

@@ -263,6 +263,15 @@ static const struct rj_schema_field *field_of_tag(const struct rj_schema_struct 
     return NULL;
 }
 
+/* A tag that comes again replaces what its first coming left: nothing of that may stay in an embedded structure. */
+static enum rj_err read_known(struct decoder *d, const struct rj_schema_field *field, void *out,
+                              const struct path *up)
+{
+    if (field->type == RJ_TYPE_STRUCT && !(field->flags & RJ_FIELD_ARRAY) && !is_pointer(field))
+        rj_struct_init(field->element, member_of(out, field));
+    return read_field(d, field, out, up);
+}
+
 static enum rj_err read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
                                const struct path *up)
 {
@@ -279,7 +288,7 @@ static enum rj_err read_tagged(struct decoder *d, const struct rj_schema_struct 
         if ((err = read_varint(d, &tag, &path)) != RJ_OK || (err = read_varint(d, &size, &path)) != RJ_OK)
             return err;
         const struct rj_schema_field *field = field_of_tag(rows, d->place.version, tag);
-        err = field != NULL ? read_field(d, field, out, up)
+        err = field != NULL ? read_known(d, field, out, up)
                             : keep_unknown(d, unknown_tags_of(out, rows), tag, size, count - i, &path);
         if (err != RJ_OK)
             return err;
