@@ -88,6 +88,11 @@ javac      command javac        openjdk-17-jdk-headless
 maven      command mvn          maven
 ctags      ctags -              universal-ctags
 gcov       command gcov         gcc
+cross-s390x command s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+cross-i686 command i686-linux-gnu-gcc gcc-i686-linux-gnu
+cross-s390x-libc file /usr/s390x-linux-gnu/lib/crti.o libc6-dev-s390x-cross
+cross-i686-libc file /usr/i686-linux-gnu/lib/crti.o libc6-dev-i386-cross
+qemu       command qemu-s390x   qemu-user
 TABLE
 }
 
