@@ -242,8 +242,9 @@ build_preset() {
     dev | asan | cov) pieces+=" cmocka" ;;
     clang) pieces+=" cmocka clang" ;;
     fuzz) pieces+=" clang clang-rt" ;;
+    afl) pieces+=" afl" ;;
     release) ;;
-    *) usage_error "no preset '$1': dev, asan, clang, fuzz, cov or release" ;;
+    *) usage_error "no preset '$1': dev, asan, clang, fuzz, afl, cov or release" ;;
   esac
   # shellcheck disable=SC2086
   try_pieces $pieces || return 4
