@@ -10,6 +10,8 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"bench", command_bench, "measures a server: CPU a request, forming of groups, start"},
+    {"decode", command_decode, "prints a message's bytes as JSON"},
+    {"encode", command_encode, "makes bytes of a message in JSON"},
     {"version", command_version, "prints the version"},
 };
 

@@ -1,0 +1,255 @@
+/* rejoin decode: bytes -> JSON. */
+#include "cli/codec_options.h"
+#include "cli/commands.h"
+#include "records/print.h"
+#include "rejoin/conn.h"
+#include "support/memory.h"
+
+#include <string.h>
+
+static const char help[] =
+    "usage: rejoin decode --api KEY|NAME --version V [--kind request|response] [OPTION...] [FILE]\n"
+    "       rejoin decode --frame [--kind response --api KEY|NAME --version V] [OPTION...] [FILE]\n"
+    "       rejoin decode --type TYPE [OPTION...] [FILE]\n\n"
+    "Prints the message in FILE or on stdin as JSON, in the form of Kafka's own converters; records as base64.\n\n"
+    "  --api KEY|NAME     11 or JoinGroup\n"
+    "  --version V        of the API; with --type: of what carries no version in its bytes\n"
+    "  --kind KIND        request (default) or response\n"
+    "  --frame            the input is a whole frame: header and body, with or without the 4-byte length\n"
+    "  --type TYPE        what has no API key: consumer-subscription, consumer-assignment, sticky-userdata,\n"
+    "                     offsets-key, offsets-value (with --record-type), record-batch (batches and message sets)\n"
+    "  --record-type N    the number that opens the key of a record of __consumer_offsets\n"
+    "  --binary           the input is bytes, not hexadecimal digits\n\n"
+    "exit codes: 0 decoded; 1 refused: the fault is on stderr and, with all that could be read before it, in the JSON;\n"
+    "            3 usage\n";
+
+/* The limit for what compressed records may become. */
+static const size_t plain_limit_len = (size_t)1 << 28;
+
+struct job {
+    const struct codec_options *options;
+    struct rj_bytes input;
+    struct rj_arena arena;
+    struct rejoin_buffer out;
+    struct rj_fault fault;
+    const char *what; /* the message's name */
+};
+
+static void print_message(struct job *job, const struct rj_message_schema *schema, int16_t version,
+                          const void *message)
+{
+    struct rj_writer writer = rejoin_buffer_writer(&job->out);
+    rj_print_json(schema, version, message, &writer);
+}
+
+static void *new_message(struct job *job, const struct rj_message_schema *schema)
+{
+    void *message = rj_arena_alloc(&job->arena, schema->root->size);
+    if (message == NULL)
+        message = rejoin_alloc(schema->root->size);
+    job->what = schema->name;
+    return message;
+}
+
+static enum rj_err decode_body(struct job *job)
+{
+    int16_t key = (int16_t)job->options->api_key, version = (int16_t)job->options->version;
+    const struct rj_message_schema *schema = job->options->response ? rj_response_schema(key) : rj_request_schema(key);
+    void *message = new_message(job, schema);
+    enum rj_err err = rj_decode(schema, version, job->input, &job->arena, message, &job->fault);
+    print_message(job, schema, version, message);
+    return err;
+}
+
+/* {"header":{...},"body":{...}} */
+static void print_frame(struct job *job, const struct rj_message_schema *header_schema, int16_t header_version,
+                        const void *header, const struct rj_message_schema *schema, int16_t version, const void *body)
+{
+    rejoin_buffer_text(&job->out, "{\"header\":");
+    print_message(job, header_schema, header_version, header);
+    if (body != NULL) {
+        rejoin_buffer_text(&job->out, ",\"body\":");
+        print_message(job, schema, version, body);
+    }
+    rejoin_buffer_text(&job->out, "}");
+}
+
+static enum rj_err decode_request_frame(struct job *job)
+{
+    struct rj_request_frame request;
+    job->what = "request";
+    enum rj_err err = rj_decode_request_header(job->input, &request, &job->arena, &job->fault);
+    if (request.schema != NULL)
+        job->what = request.schema->name;
+    if (err == RJ_OK)
+        err = rj_decode_request_body(job->input, &request, &job->arena, &job->fault);
+    struct rj_request_header header;
+    rj_message_init(&rj_request_header_schema, &header);
+    header.request_api_key = request.api_key;
+    header.request_api_version = request.version;
+    header.correlation_id = request.correlation_id;
+    header.client_id = request.client_id;
+    print_frame(job, &rj_request_header_schema, 1, &header, request.schema, request.version, request.body);
+    return err;
+}
+
+static enum rj_err decode_response_frame(struct job *job)
+{
+    struct rj_response_frame response;
+    enum rj_err err = rj_decode_response(job->input, (int16_t)job->options->api_key, (int16_t)job->options->version,
+                                         &response, &job->arena, &job->fault);
+    job->what = response.schema->name;
+    struct rj_response_header header;
+    rj_message_init(&rj_response_header_schema, &header);
+    header.correlation_id = response.correlation_id;
+    print_frame(job, &rj_response_header_schema, 0, &header, response.schema, response.version, response.body);
+    return err;
+}
+
+/* With its 4-byte length or without: only a frame that says its own length right is taken to have one. */
+static enum rj_err decode_frame(struct job *job)
+{
+    uint32_t len;
+    if (rj_frame_next(job->input, INT32_MAX, &len) == 1 && (size_t)len + 4 == (size_t)job->input.len)
+        job->input = (struct rj_bytes){job->input.data + 4, job->input.len - 4};
+    return job->options->response ? decode_response_frame(job) : decode_request_frame(job);
+}
+
+static void print_opening(struct job *job, const char *name, int number)
+{
+    rejoin_buffer_format(&job->out, "{\"%s\":%d,\"data\":", name, number);
+}
+
+/* A version in two bytes, then the message. Readers of Kafka's take a version above their own for their highest. */
+static enum rj_err decode_versioned(struct job *job, const struct rj_message_schema *schema, bool newer_is_read)
+{
+    void *message = new_message(job, schema);
+    rj_message_init(schema, message);
+    int16_t version = schema->versions.high;
+    enum rj_err err = RJ_ERR_SHORT;
+    size_t consumed_len = 0;
+    job->fault = (struct rj_fault){.err = err, .api_key = -1, .version = -1, .field = "version",
+                                   .found = "end of input", .expected = "two bytes of version"};
+    if (job->input.len >= 2) {
+        int16_t own = (int16_t)(job->input.data[0] << 8 | job->input.data[1]);
+        version = own > version && newer_is_read ? version : own;
+        print_opening(job, "version", own);
+        struct rj_bytes rest = {job->input.data + 2, job->input.len - 2};
+        err = newer_is_read
+                  ? rj_decode_prefix(schema, version, rest, &job->arena, message, &consumed_len, &job->fault)
+                  : rj_decode(schema, version, rest, &job->arena, message, &job->fault);
+        job->fault.offset += 2;
+    } else {
+        rejoin_buffer_text(&job->out, "{\"data\":");
+    }
+    print_message(job, schema, version, message);
+    rejoin_buffer_text(&job->out, "}");
+    return err;
+}
+
+static enum rj_err decode_offsets_key(struct job *job)
+{
+    int type = job->input.len >= 2 ? job->input.data[0] << 8 | job->input.data[1] : -1;
+    const struct rj_message_schema *schema = codec_record_schema(type, RJ_MESSAGE_KEY);
+    if (schema == NULL) {
+        job->what = "key";
+        job->fault = (struct rj_fault){.err = type < 0 ? RJ_ERR_SHORT : RJ_ERR_VERSION, .api_key = -1, .version = -1,
+                                       .field = "type", .expected = "a record type of __consumer_offsets"};
+        snprintf(job->fault.found, sizeof(job->fault.found), "type %d", type);
+        rejoin_buffer_text(&job->out, "{}");
+        return job->fault.err;
+    }
+    void *message = new_message(job, schema);
+    print_opening(job, "type", type);
+    enum rj_err err = rj_decode(schema, 0, (struct rj_bytes){job->input.data + 2, job->input.len - 2}, &job->arena,
+                                message, &job->fault);
+    job->fault.offset += 2;
+    print_message(job, schema, 0, message);
+    rejoin_buffer_text(&job->out, "}");
+    return err;
+}
+
+/* The bytes do not say which of the three forms they have; without --version the first that fits is taken. */
+static enum rj_err decode_sticky(struct job *job)
+{
+    static const struct { const struct rj_message_schema *schema; int16_t version; } forms[] = {
+        {&rj_sticky_assignor_user_data_schema, 1}, {&rj_sticky_assignor_user_data_schema, 0},
+        {&rj_cooperative_sticky_assignor_user_data_schema, 0}};
+    enum rj_err err = RJ_OK;
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (job->options->version >= 0 && job->options->version != forms[i].version)
+            continue;
+        struct rj_fault fault;
+        void *message = new_message(job, forms[i].schema);
+        enum rj_err own = rj_decode(forms[i].schema, forms[i].version, job->input, &job->arena, message, &fault);
+        if (own == RJ_OK || err == RJ_OK) {
+            job->out.len = 0;
+            job->fault = fault;
+            rejoin_buffer_format(&job->out, "{\"form\":\"%s\",\"version\":%d,\"data\":", forms[i].schema->name,
+                                 forms[i].version);
+            print_message(job, forms[i].schema, forms[i].version, message);
+            rejoin_buffer_text(&job->out, "}");
+            err = own;
+        }
+        if (own == RJ_OK)
+            return RJ_OK;
+    }
+    return err;
+}
+
+static enum rj_err decode_records(struct job *job)
+{
+    job->what = "records";
+    rejoin_buffer_text(&job->out, "{\"batches\":");
+    enum rj_err err = rejoin_print_records(job->input, plain_limit_len, &job->out, &job->fault);
+    rejoin_buffer_text(&job->out, "}");
+    return err;
+}
+
+static enum rj_err decode(struct job *job)
+{
+    switch (job->options->type) {
+    case CODEC_API: return job->options->frame ? decode_frame(job) : decode_body(job);
+    case CODEC_CONSUMER_SUBSCRIPTION: return decode_versioned(job, &rj_consumer_protocol_subscription_schema, true);
+    case CODEC_CONSUMER_ASSIGNMENT: return decode_versioned(job, &rj_consumer_protocol_assignment_schema, true);
+    case CODEC_STICKY_USERDATA: return decode_sticky(job);
+    case CODEC_OFFSETS_KEY: return decode_offsets_key(job);
+    case CODEC_OFFSETS_VALUE:
+        return decode_versioned(job, codec_record_schema(job->options->record_type, RJ_MESSAGE_VALUE), false);
+    case CODEC_RECORD_BATCH: return decode_records(job);
+    }
+    return RJ_ERR_API;
+}
+
+/* Puts "fault" behind the last member of the object that was printed. */
+static void add_fault(struct job *job)
+{
+    job->out.len--;
+    rejoin_buffer_text(&job->out, job->out.len > 1 ? ",\"fault\":" : "\"fault\":");
+    rejoin_print_fault(&job->fault, &job->out);
+    rejoin_buffer_text(&job->out, "}");
+}
+
+int command_decode(int argc, char **argv)
+{
+    struct codec_options options;
+    struct rejoin_buffer input;
+    int status = codec_options_read(argc, argv, help, &options);
+    if (status == 0)
+        status = codec_input_read(&options, argv[0], true, &input);
+    if (status != 0)
+        return status;
+    struct job job = {.options = &options, .input = rejoin_buffer_bytes(&input)};
+    rj_arena_init(&job.arena, &rejoin_heap, SIZE_MAX);
+    enum rj_err err = decode(&job);
+    if (err != RJ_OK) {
+        codec_print_fault(argv[0], job.what, &job.fault);
+        add_fault(&job);
+    }
+    fwrite(job.out.data, 1, job.out.len, stdout);
+    putchar('\n');
+    rj_arena_release(&job.arena);
+    rejoin_buffer_free(&job.out);
+    rejoin_buffer_free(&input);
+    return err == RJ_OK ? REJOIN_EXIT_FINE : REJOIN_EXIT_FELL_SHORT;
+}
