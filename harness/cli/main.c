@@ -12,6 +12,7 @@ static const struct command {
     {"bench", command_bench, "measures a server: CPU a request, forming of groups, start"},
     {"decode", command_decode, "prints a message's bytes as JSON"},
     {"encode", command_encode, "makes bytes of a message in JSON"},
+    {"check", command_check, "judges a capture by the rule book"},
     {"version", command_version, "prints the version"},
 };
 

@@ -1,0 +1,108 @@
+/* rejoin check: judges a capture by the trace rules. */
+#include "cli/commands.h"
+
+#include "capture/verdict.h"
+#include "support/memory.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: rejoin check FILE [OPTION...]\n"
+    "\n"
+    "Judges a capture (pcap or pcapng; - is stdin) by the trace rules of the rule book and prints which rules were\n"
+    "judged, how often, and each breach with its frames.\n"
+    "\n"
+    "  --json              one JSON document (harness/schemas/check.json)\n"
+    "  --strict            warnings count as breaches too\n"
+    "  --group-max-size N  the broker's group.max.size, for t-max-size\n"
+    "  --help\n"
+    "\n"
+    "exit codes: 0 no breach, 1 breaches (hard ones, hard-if-complete ones of groups that were seen whole; with\n"
+    "            --strict warnings), 3 the file cannot be read, 5 the capture has no Kafka connection\n";
+
+struct options { const char *path; bool as_json, strict; int group_max_size; };
+
+enum { OPTION_JSON = 1, OPTION_STRICT, OPTION_GROUP_MAX_SIZE, OPTION_HELP };
+
+static const struct option long_options[] = {
+    {"json", no_argument, NULL, OPTION_JSON}, {"strict", no_argument, NULL, OPTION_STRICT},
+    {"group-max-size", required_argument, NULL, OPTION_GROUP_MAX_SIZE}, {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* -1: go on; otherwise the exit code. */
+static int parse(int argc, char **argv, struct options *options)
+{
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (option == OPTION_JSON)
+            options->as_json = true;
+        else if (option == OPTION_STRICT)
+            options->strict = true;
+        else if (option == OPTION_GROUP_MAX_SIZE) {
+            char *end;
+            long size = strtol(optarg, &end, 10);
+            if (*end != 0 || size < 1 || size > INT32_MAX) {
+                fprintf(stderr, "rejoin check: --group-max-size %s: expected a number from 1\n", optarg);
+                return REJOIN_EXIT_USAGE;
+            }
+            options->group_max_size = (int)size;
+        } else if (option == OPTION_HELP) {
+            fputs(help, stdout);
+            return REJOIN_EXIT_FINE;
+        } else {
+            fputs("rejoin check --help explains the options\n", stderr);
+            return REJOIN_EXIT_USAGE;
+        }
+    }
+    if (optind != argc - 1) {
+        fputs("rejoin check: expected one capture file; rejoin check --help explains\n", stderr);
+        return REJOIN_EXIT_USAGE;
+    }
+    options->path = argv[optind];
+    return -1;
+}
+
+int command_check(int argc, char **argv)
+{
+    struct options options = {0};
+    struct rj_check_config config;
+    struct rj_checker *checker;
+    struct capture_counts counts;
+    char note[512], error[512];
+    int code = parse(argc, argv, &options);
+    if (code >= 0)
+        return code;
+    rj_check_config_init(&config);
+    config.group_max_size = options.group_max_size;
+    if (rj_check_create(&checker, &rejoin_heap, &config) != RJ_OK)
+        return REJOIN_EXIT_HARNESS;
+    struct capture_sink sink = verdict_sink(checker);
+    if (!capture_read(options.path, &sink, 1, &counts, note, sizeof(note), error, sizeof(error))) {
+        fprintf(stderr, "rejoin check: %s\n", error);
+        rj_check_destroy(checker);
+        return REJOIN_EXIT_USAGE;
+    }
+    if (rj_check_finish(checker, counts.last_time_us / 1000) != RJ_OK) {
+        fputs("rejoin check: no memory is left for the checker\n", stderr);
+        rj_check_destroy(checker);
+        return REJOIN_EXIT_HARNESS;
+    }
+    if (options.as_json) {
+        json_t *document = verdict_json(checker, &counts, note);
+        json_dumpf(document, stdout, JSON_INDENT(1));
+        putchar('\n');
+        json_decref(document);
+    } else {
+        verdict_print(checker, &counts, note, stdout);
+    }
+    code = counts.requests == 0 ? REJOIN_EXIT_NOTHING_TESTED :
+           verdict_failures(checker, options.strict) > 0 ? REJOIN_EXIT_FELL_SHORT : REJOIN_EXIT_FINE;
+    if (counts.requests == 0)
+        fprintf(stderr, "rejoin check: %s holds no Kafka connection\n", options.path);
+    rj_check_destroy(checker);
+    return code;
+}
