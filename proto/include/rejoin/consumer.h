@@ -74,12 +74,9 @@ enum rj_consumer_fault {
     RJ_CONSUMER_FAULT_COUNT
 };
 
-struct rj_consumer_fault_row {
-    const char *name;     /* "keep-id-after-25" */
-    enum rj_rule rule;    /* that it breaks */
-    const char *sentence; /* what the client does */
-};
-const struct rj_consumer_fault_row *rj_consumer_fault_row(enum rj_consumer_fault fault);
+struct rj_string rj_consumer_fault_name(enum rj_consumer_fault fault); /* "keep-id-after-25" */
+enum rj_rule rj_consumer_fault_rule(enum rj_consumer_fault fault);     /* that it breaks */
+const char *rj_consumer_fault_sentence(enum rj_consumer_fault fault);  /* what the client does */
 bool rj_consumer_fault_by_name(struct rj_string name, enum rj_consumer_fault *fault); /* false: no such fault */
 
 /* ---- Configuration ----------------------------------------------------------------------------------------------- */
