@@ -24,7 +24,8 @@ now_ms() { date +%s%3N; }
 
 # --- time spent on downloads and installations, kept apart from the rest -----------------------------------------
 
-# Runs a command whose time counts as downloading. The first caller's REJOIN_FETCH_TIMES is shared with the commands it starts.
+# Runs a command whose time counts as downloading. The first caller's REJOIN_FETCH_TIMES is shared with the commands
+# that it starts.
 fetching() {
   local started status=0
   started=$(now_ms)
@@ -51,7 +52,8 @@ print_clock() {
   total=$(($(now_ms) - REJOIN_STARTED_MS))
   fetched=$(awk '{ sum += $1 } END { print sum + 0 }' "$REJOIN_FETCH_TIMES")
   awk -v t="$total" -v f="$fetched" 'BEGIN {
-    printf "total %.1f s, of which downloads and installations %.1f s, the rest %.1f s\n", t / 1000, f / 1000, (t - f) / 1000 }'
+    printf "total %.1f s, of which downloads and installations %.1f s, ", t / 1000, f / 1000
+    printf "the rest %.1f s\n", (t - f) / 1000 }'
 }
 
 # --- Debian packages ---------------------------------------------------------------------------------------------
@@ -194,7 +196,8 @@ write_pom() {
   echo '<version>1</version><dependencies>'
   for coordinates in "$@"; do
     IFS=: read -r group artifact version <<<"$coordinates"
-    echo "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
+    echo "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId>"
+    echo "<version>$version</version></dependency>"
   done
   echo '</dependencies></project>'
 }

@@ -111,7 +111,8 @@ class Scenario:
         since, last = None, None
         while time.monotonic() < deadline:
             owned = {m.name: m.owned for m in self.members.values() if m.process.poll() is None}
-            if sorted(p for parts in owned.values() for p in parts or []) == list(range(PARTITIONS)) and all(owned.values()):
+            shared = sorted(p for parts in owned.values() for p in parts or [])
+            if shared == list(range(PARTITIONS)) and all(owned.values()):
                 if owned != last:
                     since, last = time.monotonic(), owned
                 if time.monotonic() - since >= SETTLED_S:
@@ -162,7 +163,8 @@ class Scenario:
             self.settle(f"{member.name} restarted within its session")
         two.end(signal.SIGTERM)
         one.end(signal.SIGTERM)
-        time.sleep(SESSION_TIMEOUT_MS / 1000 + 1)  # static members do not say goodbye: the broker waits for their sessions
+        # Static members do not say goodbye: the broker waits for their sessions to end.
+        time.sleep(SESSION_TIMEOUT_MS / 1000 + 1)
 
 
 def client_command(options, group, topic, settings):
@@ -198,13 +200,13 @@ class Capture:
 
     def __init__(self, path, port):
         self.path = path
-        self.process = subprocess.Popen(["dumpcap", "-q", "-i", "lo", "-s", "0", "-B", "16", "-f", f"tcp port {port}", "-w", str(path)],
-                                        stderr=subprocess.PIPE, text=True)
+        command = ["dumpcap", "-q", "-i", "lo", "-s", "0", "-B", "16", "-f", f"tcp port {port}", "-w", str(path)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
             if line.startswith("File:"):
                 break
         else:
-            raise SystemExit("dumpcap could not capture on lo: it needs root or the capabilities of Debian's wireshark group")
+            raise SystemExit("dumpcap could not capture on lo: it needs root or Debian's group wireshark")
         time.sleep(0.3)
 
     def finish(self):
@@ -218,7 +220,7 @@ class Capture:
 
 
 def strip_machine(path):
-    """Drops what a pcapng file says of the machine that wrote it (hardware, operating system); packets stay as they are."""
+    """Drops what a pcapng file says of the machine that wrote it (hardware, operating system); packets stay."""
     data = path.read_bytes()
     out, at = bytearray(), 0
     drop = {0x0A0D0D0A: (2, 3), 1: (12,)}       # section header: hardware, os; interface description: os
@@ -285,7 +287,8 @@ def manifest_entry(capture, scenario, options, packets):
     return {
         "file": capture.name, "client": options.client, "client_version": options.client_version,
         "broker": "Apache Kafka", "broker_version": options.kafka_version, "scenario": options.scenario,
-        "group": scenario.group, "topic": scenario.topic, "protocol": "classic", "port": int(options.bootstrap.rsplit(":", 1)[1]),
+        "group": scenario.group, "topic": scenario.topic, "protocol": "classic",
+        "port": int(options.bootstrap.rsplit(":", 1)[1]),
         "initial_rebalance_delay_ms": options.initial_rebalance_delay_ms, "session_timeout_ms": SESSION_TIMEOUT_MS,
         "complete": True, "packets": packets,
         "command": f"ci/record --kafka {options.kafka_version} --client {options.client} --scenario {options.scenario}",
@@ -300,7 +303,7 @@ def read_options():
     parser.add_argument("--java", required=True, help="what starts Java with the recorders and Kafka's clients")
     parser.add_argument("--program", default="", help="what starts the client; kcat needs none")
     parser.add_argument("--initial-rebalance-delay-ms", type=int, required=True)
-    parser.add_argument("--fill", type=int, default=200, help="records that lie in the topic before the first member starts")
+    parser.add_argument("--fill", type=int, default=200, help="records in the topic before the first member starts")
     return parser.parse_args()
 
 

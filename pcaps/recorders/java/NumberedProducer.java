@@ -3,7 +3,10 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Writes numbered records, four a second, from the given number on, until SIGTERM. Arguments: servers, topic, first number. */
+/**
+ * Writes numbered records, four a second, from the given number on, until SIGTERM.
+ * Arguments: bootstrap servers, topic, first number.
+ */
 public final class NumberedProducer {
     public static void main(String[] args) throws Exception {
         Properties settings = new Properties();

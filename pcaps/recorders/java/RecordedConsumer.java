@@ -21,7 +21,8 @@ public final class RecordedConsumer {
         String list = partitions.stream().map(p -> Integer.toString(p.partition())).sorted()
             .collect(Collectors.joining(","));
         System.out.println("{\"event\":\"" + event + "\",\"partitions\":[" + list + "],\"member_id\":\""
-            + consumer.groupMetadata().memberId() + "\",\"generation\":" + consumer.groupMetadata().generationId() + "}");
+            + consumer.groupMetadata().memberId() + "\",\"generation\":"
+            + consumer.groupMetadata().generationId() + "}");
         System.out.flush();
     }
 
