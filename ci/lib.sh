@@ -175,7 +175,7 @@ fetch_jars() {
     say "Fetching ${*} from Maven Central"
     partial=$(mktemp -d "$folder.partial.XXXXXX")
     write_pom "$@" >"$partial/pom.xml"
-    if ! fetching mvn -q -B -Dstyle.color=never -f "$partial/pom.xml" \
+    if ! fetching run_maven -f "$partial/pom.xml" \
         org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
         -DincludeScope=runtime -DoutputDirectory="$partial/jars" >&2; then
       rm -rf "$partial"
@@ -188,6 +188,11 @@ fetch_jars() {
     rm -rf "$partial"
   fi
   exec {jars_lock}>&-
+}
+
+# Maven without the colour codes that it prints even to a file.
+run_maven() {
+  mvn -q -B "$@" 2>&1 | sed 's/\x1b\[[0-9;]*m//g; /^$/d'
 }
 
 write_pom() {
