@@ -16,6 +16,7 @@ enum rejoin_exit {
 /* argv[0] is the sub-command's name. */
 int command_bench(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_explain(int argc, char **argv);
 int command_version(int argc, char **argv);
 int command_decode(int argc, char **argv);
 int command_encode(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct command {
     {"decode", command_decode, "prints a message's bytes as JSON"},
     {"encode", command_encode, "makes bytes of a message in JSON"},
     {"check", command_check, "judges a capture by the rule book"},
+    {"explain", command_explain, "tells the story of each group in a capture"},
     {"version", command_version, "prints the version"},
 };
 
