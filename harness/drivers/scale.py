@@ -24,6 +24,7 @@ import threading
 import time
 
 LIST_OFFSETS, OFFSET_FETCH, FIND_COORDINATOR, DESCRIBE_GROUPS = 2, 9, 10, 15
+COORDINATOR_NOT_AVAILABLE = 15
 SKIPPED = 77
 
 
@@ -58,7 +59,11 @@ class Broker:
         return data
 
     def coordinator(self, group):
-        found = self.ask(FIND_COORDINATOR, 1, {"key": group, "keyType": 0})
+        for _ in range(100):  # the first question creates __consumer_offsets and is answered 15 meanwhile
+            found = self.ask(FIND_COORDINATOR, 1, {"key": group, "keyType": 0})
+            if found["errorCode"] != COORDINATOR_NOT_AVAILABLE:
+                break
+            time.sleep(0.1)
         if found["errorCode"] != 0:
             raise ConnectionError(f"FindCoordinator for {group}: error {found['errorCode']}")
         return Broker(self.rejoin, f"{found['host']}:{found['port']}")
