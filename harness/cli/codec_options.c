@@ -179,9 +179,12 @@ int codec_input_read(const struct codec_options *options, const char *command, b
         fprintf(stderr, "rejoin %s: %s: larger than any message can be (2 GB)\n", command, name);
         ok = false;
     }
-    if (!ok)
-        return REJOIN_EXIT_USAGE;
-    return hex && !options->binary ? unhex(name, command, input) : 0;
+    int status = ok ? 0 : REJOIN_EXIT_USAGE;
+    if (ok && hex && !options->binary)
+        status = unhex(name, command, input);
+    if (status != 0)
+        rejoin_buffer_free(input);
+    return status;
 }
 
 const struct rj_message_schema *codec_record_schema(int record_type, enum rj_message_kind kind)

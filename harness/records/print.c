@@ -120,6 +120,7 @@ static enum rj_err print_batch_records(const struct rj_record_batch *batch, size
             snprintf(fault->found, sizeof(fault->found), "%s", why);
             snprintf(fault->expected, sizeof(fault->expected), "records compressed as the attributes say");
             rejoin_buffer_text(out, "]");
+            rejoin_buffer_free(&plain);
             return err;
         }
         records = rejoin_buffer_bytes(&plain);
