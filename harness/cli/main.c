@@ -14,6 +14,7 @@ static const struct command {
     {"encode", command_encode, "makes bytes of a message in JSON"},
     {"check", command_check, "judges a capture by the rule book"},
     {"explain", command_explain, "tells the story of each group in a capture"},
+    {"report", command_report, "merges and compares results; writes JUnit, Markdown, HTML"},
     {"version", command_version, "prints the version"},
 };
 
