@@ -3461,7 +3461,7 @@ struct rj_consumer_group_member_metadata_value {
     struct rj_string subscribed_topic_regex; /* 0+, null 0+ */
     int32_t rebalance_timeout_ms; /* 0+, default -1 */
     struct rj_string server_assignor; /* 0+, null 0+ */
-    struct rj_consumer_group_member_metadata_value_classic_member_metadata *classic_member_metadata; /* 0+, null 0+, tag 0, default null */
+    struct rj_consumer_group_member_metadata_value_classic_member_metadata *classic_member_metadata; /* 0+, null 0+, tag 0 */
     struct rj_unknown_tags *unknown_tags; /* null: none */
 };
 extern const struct rj_message_schema rj_consumer_group_member_metadata_value_schema;
@@ -3756,7 +3756,7 @@ extern const struct rj_message_schema rj_streams_group_current_member_assignment
 struct rj_streams_group_current_member_assignment_value_task_ids {
     struct rj_string subtopology_id; /* 0+ */
     struct rj_int32_array partitions; /* 0+ */
-    struct rj_int32_array assignment_epochs; /* 0+, null 0+, tag 0, default null */
+    struct rj_int32_array assignment_epochs; /* 0+, null 0+, tag 0 */
     struct rj_unknown_tags *unknown_tags; /* null: none */
 };
 struct rj_streams_group_current_member_assignment_value_task_ids_array { struct rj_streams_group_current_member_assignment_value_task_ids *items; int32_t count; };

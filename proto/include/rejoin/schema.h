@@ -33,7 +33,9 @@ struct rj_schema_field {
     const char *name;   /* Kafka's JSON name: groupInstanceId */
     const char *c_name; /* the member: group_instance_id */
     const struct rj_schema_struct *element; /* of a structure or an array of them */
-    uint32_t offset;    /* of the member. A nullable structure that is not an array is a pointer, else embedded */
+    uint32_t offset;    /* of the member. A nullable structure that is not an array is a pointer, else embedded.
+                           Where its default is not null (ClassicMemberMetadata of record 5) initialising sets NULL all
+                           the same, for want of memory; decoding and parsing make the structure of defaults */
     uint8_t type;       /* enum rj_type */
     uint8_t flags;      /* enum rj_field_flag */
     struct rj_version_range versions, nullable, tagged;

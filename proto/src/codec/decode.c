@@ -202,23 +202,44 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
     return RJ_OK;
 }
 
-static enum rj_err read_pointer(struct decoder *d, const struct rj_schema_field *field, void **out,
-                                const struct path *path)
+static enum rj_err new_pointer(struct decoder *d, const struct rj_schema_field *field, void **out,
+                               const struct path *path)
 {
-    if (left(d) < 1)
-        return fail_short(d, path, 1);
-    int8_t present = 1;
-    if (rj_in_range(field->nullable, d->place.version)) {
-        present = (int8_t)*d->at++;
-        *out = NULL;
-        if (present < 0)
-            return RJ_OK;
-    }
     *out = take(d, field->element->size);
     if (*out == NULL)
         return fail_memory(d, path, field->element->size);
     rj_struct_init(field->element, *out);
-    return read_struct(d, field->element, *out, path);
+    return RJ_OK;
+}
+
+/* Whether a nullable structure follows: a byte that is not negative or, in a tagged field, a varint above 0. */
+static enum rj_err read_present(struct decoder *d, const struct rj_schema_field *field, bool *present,
+                                const struct path *path)
+{
+    if (is_tagged(field, d->place.version)) {
+        uint32_t value;
+        enum rj_err err = read_varint(d, &value, path);
+        *present = (int32_t)value > 0;
+        return err;
+    }
+    if (left(d) < 1)
+        return fail_short(d, path, 1);
+    *present = (int8_t)*d->at++ >= 0;
+    return RJ_OK;
+}
+
+static enum rj_err read_pointer(struct decoder *d, const struct rj_schema_field *field, void **out,
+                                const struct path *path)
+{
+    bool present = true;
+    enum rj_err err = RJ_OK;
+    *out = NULL;
+    if (rj_in_range(field->nullable, d->place.version))
+        err = read_present(d, field, &present, path);
+    if (err != RJ_OK || !present)
+        return err;
+    err = new_pointer(d, field, out, path);
+    return err != RJ_OK ? err : read_struct(d, field->element, *out, path);
 }
 
 static enum rj_err read_field(struct decoder *d, const struct rj_schema_field *field, void *structure,
@@ -272,12 +293,27 @@ static enum rj_err read_known(struct decoder *d, const struct rj_schema_field *f
     return read_field(d, field, out, up);
 }
 
+/* Tagged nullable structures whose default is not null but a structure of defaults. */
+static enum rj_err set_tagged_pointers(struct decoder *d, const struct rj_schema_struct *rows, void *out,
+                                       const struct path *path)
+{
+    enum rj_err err = RJ_OK;
+    for (uint32_t i = 0; err == RJ_OK && i < rows->field_count; i++) {
+        const struct rj_schema_field *field = &rows->fields[i];
+        if (is_pointer(field) && field->default_kind != RJ_DEFAULT_NULL && is_tagged(field, d->place.version))
+            err = new_pointer(d, field, member_of(out, field), path);
+    }
+    return err;
+}
+
 static enum rj_err read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
                                const struct path *up)
 {
     struct path path = {up, "taggedFields", -1};
     uint32_t count, tag, size;
-    enum rj_err err = read_varint(d, &count, &path);
+    enum rj_err err = set_tagged_pointers(d, rows, out, &path);
+    if (err == RJ_OK)
+        err = read_varint(d, &count, &path);
     if (err != RJ_OK || (int32_t)count < 0)
         return err;
     if (count > left(d) / 2) /* a tag and a size each */

@@ -91,8 +91,10 @@ bool is_default(const struct rj_schema_field *field, const void *member)
         int32_t count = ((const struct any_array *)member)->count;
         return null ? count < 0 : count == 0;
     }
-    if (is_pointer(field))
-        return *(void *const *)member == NULL;
+    if (is_pointer(field)) {
+        const void *inner = *(void *const *)member;
+        return null ? inner == NULL : inner != NULL && struct_is_default(field->element, inner);
+    }
     if (field->type == RJ_TYPE_STRUCT)
         return struct_is_default(field->element, member);
     if (field->type == RJ_TYPE_STRING || field->type == RJ_TYPE_BYTES || field->type == RJ_TYPE_RECORDS) {

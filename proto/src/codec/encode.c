@@ -139,8 +139,9 @@ static enum rj_err write_pointer(struct encoder *e, const struct rj_schema_field
         return err;
     if (rj_in_range(field->nullable, e->place.version)) {
         uint8_t *out = room(e, 1);
+        uint8_t null = is_tagged(field, e->place.version) ? 0 : 0xff;
         if (out != NULL)
-            *out = *member == NULL ? 0xff : 1;
+            *out = *member == NULL ? null : 1;
     }
     return *member == NULL ? RJ_OK : write_struct(e, field->element, *member, path);
 }

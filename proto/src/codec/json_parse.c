@@ -469,11 +469,30 @@ static enum rj_err parse_member(struct parser *p, const struct rj_schema_struct 
     return tags ? parse_unknown_tags(p, unknown_tags_of(out, rows), up) : parse_field(p, field, out, up);
 }
 
+/* Nullable structures whose default is not null. */
+static enum rj_err set_pointers(struct parser *p, const struct rj_schema_struct *rows, void *out,
+                                const struct path *up)
+{
+    for (uint32_t i = 0; i < rows->field_count; i++) {
+        const struct rj_schema_field *field = &rows->fields[i];
+        if (!is_pointer(field) || field->default_kind == RJ_DEFAULT_NULL)
+            continue;
+        void *inner = rj_arena_alloc(p->arena, field->element->size);
+        if (inner == NULL)
+            return fail_memory(p, up);
+        rj_struct_init(field->element, inner);
+        *(void **)member_of(out, field) = inner;
+    }
+    return RJ_OK;
+}
+
 static enum rj_err parse_struct(struct parser *p, const struct rj_schema_struct *rows, void *out,
                                 const struct path *up)
 {
     if (!accept(p, '{'))
         return fail(p, up, "an object");
+    if (set_pointers(p, rows, out, up) != RJ_OK)
+        return RJ_ERR_MEMORY;
     if (accept(p, '}'))
         return RJ_OK;
     do {

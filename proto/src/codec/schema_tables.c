@@ -3643,7 +3643,7 @@ static const struct rj_schema_field rj_consumer_group_member_metadata_value_fiel
     {"subscribedTopicRegex", "subscribed_topic_regex", NULL, offsetof(struct rj_consumer_group_member_metadata_value, subscribed_topic_regex), RJ_TYPE_STRING, 0, {0, 32767}, {0, 32767}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
     {"rebalanceTimeoutMs", "rebalance_timeout_ms", NULL, offsetof(struct rj_consumer_group_member_metadata_value, rebalance_timeout_ms), RJ_TYPE_INT32, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_NUMBER, INT64_C(-1)},
     {"serverAssignor", "server_assignor", NULL, offsetof(struct rj_consumer_group_member_metadata_value, server_assignor), RJ_TYPE_STRING, 0, {0, 32767}, {0, 32767}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
-    {"classicMemberMetadata", "classic_member_metadata", &rj_consumer_group_member_metadata_value_classic_member_metadata_rows, offsetof(struct rj_consumer_group_member_metadata_value, classic_member_metadata), RJ_TYPE_STRUCT, 0, {0, 32767}, {0, 32767}, {0, 32767}, 0, RJ_DEFAULT_NULL, 0},
+    {"classicMemberMetadata", "classic_member_metadata", &rj_consumer_group_member_metadata_value_classic_member_metadata_rows, offsetof(struct rj_consumer_group_member_metadata_value, classic_member_metadata), RJ_TYPE_STRUCT, 0, {0, 32767}, {0, 32767}, {0, 32767}, 0, RJ_DEFAULT_ZERO, 0},
 };
 static const struct rj_schema_struct rj_consumer_group_member_metadata_value_rows = {
     "ConsumerGroupMemberMetadataValue", rj_consumer_group_member_metadata_value_fields, 9, sizeof(struct rj_consumer_group_member_metadata_value), offsetof(struct rj_consumer_group_member_metadata_value, unknown_tags)};
@@ -3983,7 +3983,7 @@ const struct rj_message_schema rj_streams_group_current_member_assignment_key_sc
 static const struct rj_schema_field rj_streams_group_current_member_assignment_value_task_ids_fields[] = {
     {"subtopologyId", "subtopology_id", NULL, offsetof(struct rj_streams_group_current_member_assignment_value_task_ids, subtopology_id), RJ_TYPE_STRING, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
     {"partitions", "partitions", NULL, offsetof(struct rj_streams_group_current_member_assignment_value_task_ids, partitions), RJ_TYPE_INT32, RJ_FIELD_ARRAY, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
-    {"assignmentEpochs", "assignment_epochs", NULL, offsetof(struct rj_streams_group_current_member_assignment_value_task_ids, assignment_epochs), RJ_TYPE_INT32, RJ_FIELD_ARRAY, {0, 32767}, {0, 32767}, {0, 32767}, 0, RJ_DEFAULT_NULL, 0},
+    {"assignmentEpochs", "assignment_epochs", NULL, offsetof(struct rj_streams_group_current_member_assignment_value_task_ids, assignment_epochs), RJ_TYPE_INT32, RJ_FIELD_ARRAY, {0, 32767}, {0, 32767}, {0, 32767}, 0, RJ_DEFAULT_ZERO, 0},
 };
 static const struct rj_schema_struct rj_streams_group_current_member_assignment_value_task_ids_rows = {
     "TaskIds", rj_streams_group_current_member_assignment_value_task_ids_fields, 3, sizeof(struct rj_streams_group_current_member_assignment_value_task_ids), offsetof(struct rj_streams_group_current_member_assignment_value_task_ids, unknown_tags)};
