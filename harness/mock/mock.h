@@ -130,7 +130,7 @@ enum mock_action {
     MOCK_DROP_REQUEST,      /* not processed, never answered */
     MOCK_DROP_ANSWER,       /* processed, never answered */
     MOCK_DISCONNECT_BEFORE, /* not processed; the connection is closed */
-    MOCK_DISCONNECT_AFTER,  /* processed; the connection is closed instead of an answer */
+    MOCK_DISCONNECT_AFTER,  /* processed; then the connection is closed without an answer, also where it is parked */
     MOCK_CUT_ANSWER,        /* processed; cut_len bytes of the answer (its length prefix counts) leave, then it closes */
 };
 

@@ -1,0 +1,357 @@
+/* The cluster's life: options, listeners, the clock, the end. */
+#include "mock/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void mock_options_init(struct mock_options *options)
+{
+    *options = (struct mock_options){
+        .listen_host = "127.0.0.1", .broker_count = 1, .kafka_version = "4.1", .initial_rebalance_delay_ms = 3000,
+        .auto_create_topics = true, .default_partition_count = 1,
+        .limits = {
+            .frame_len = 100 * 1024 * 1024,       /* Kafka's socket.request.max.bytes */
+            .connection_count = 20000,            /* below the descriptors that a machine gives; 700 bytes each */
+            .unsent_len = 16 * 1024 * 1024,       /* one Fetch answer of a client with default settings, twice */
+            .records_len = (size_t)2 * 1024 * 1024 * 1024, /* a test's records, not a disk's */
+            .partition_count = 100000,            /* what a Metadata answer can still carry */
+        },
+    };
+    rj_limits_init(&options->limits.coordinator);
+}
+
+/* ---- Log lines, time, numbers ------------------------------------------------------------------------------------ */
+
+void mock_log_line(struct mock_cluster *cluster, const char *format, ...)
+{
+    if (cluster->options.log == NULL)
+        return;
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    cluster->options.log(cluster->options.log_context, line);
+}
+
+static void set_clock(struct mock_cluster *cluster)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t wall_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    uv_update_time(cluster->loop);
+    cluster->wall_base_us = wall_us - (int64_t)(uv_hrtime() / 1000);
+    cluster->wall_base_ms = wall_us / 1000 - (int64_t)uv_now(cluster->loop);
+}
+
+int64_t mock_now_ms(const struct mock_cluster *cluster)
+{
+    return cluster->wall_base_ms + (int64_t)uv_now(cluster->loop);
+}
+
+int64_t mock_now_us(const struct mock_cluster *cluster) { return cluster->wall_base_us + (int64_t)(uv_hrtime() / 1000); }
+
+/* xorshift128+: repeatable from a seed; nothing here is a secret. */
+uint64_t mock_random_number(struct mock_cluster *cluster)
+{
+    uint64_t a = cluster->random_state[0], b = cluster->random_state[1];
+    cluster->random_state[0] = b;
+    a ^= a << 23;
+    cluster->random_state[1] = a ^ b ^ (a >> 18) ^ (b >> 5);
+    return cluster->random_state[1] + b;
+}
+
+/* Of version 4, as java.util.UUID.randomUUID makes them. */
+struct rj_uuid mock_random_uuid(struct mock_cluster *cluster)
+{
+    struct rj_uuid uuid;
+    uint64_t words[2] = {mock_random_number(cluster), mock_random_number(cluster)};
+    memcpy(uuid.bytes, words, sizeof(words));
+    uuid.bytes[6] = (uint8_t)((uuid.bytes[6] & 0x0f) | 0x40);
+    uuid.bytes[8] = (uint8_t)((uuid.bytes[8] & 0x3f) | 0x80);
+    return uuid;
+}
+
+static void seed_random(struct mock_cluster *cluster)
+{
+    cluster->random_state[0] = cluster->options.seed;
+    cluster->random_state[1] = cluster->options.seed ^ 0x9e3779b97f4a7c15u;
+    if (cluster->options.seed == 0)
+        uv_random(NULL, NULL, cluster->random_state, sizeof(cluster->random_state), 0, NULL);
+    for (int i = 0; i < 16; i++)
+        mock_random_number(cluster);
+}
+
+/* 22 characters of base64 without padding, as Kafka's Uuid.toString. */
+static void make_cluster_id(struct mock_cluster *cluster)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    struct rj_uuid uuid = mock_random_uuid(cluster);
+    uint32_t bits = 0;
+    int bit_count = 0, byte = 0;
+    for (int i = 0; i < 22; i++) {
+        if (bit_count < 6) {
+            bits = bits << 8 | (byte < 16 ? uuid.bytes[byte] : 0);
+            byte++;
+            bit_count += 8;
+        }
+        cluster->cluster_id[i] = digits[(bits >> (bit_count - 6)) & 63];
+        bit_count -= 6;
+    }
+}
+
+/* ---- The timer ----------------------------------------------------------------------------------------------------- */
+
+static void timer_fired(uv_timer_t *timer)
+{
+    struct mock_cluster *cluster = timer->data;
+    cluster->timer_ms = INT64_MAX;
+    int64_t now_ms = mock_now_ms(cluster), next_ms = INT64_MAX;
+    if (cluster->depth == 0)
+        rj_arena_reset(&cluster->arena);
+    mock_coordinators_tick(cluster, now_ms, &next_ms);
+    mock_fetches_tick(cluster, now_ms, &next_ms);
+    mock_release_due(cluster, now_ms, &next_ms);
+    mock_wake_at(cluster, next_ms);
+    mock_flush_connections(cluster);
+}
+
+/* Deadlines move ahead with each heartbeat: the timer is only ever set earlier, and finds out when it fires. */
+void mock_wake_at(struct mock_cluster *cluster, int64_t due_ms)
+{
+    if (due_ms >= cluster->timer_ms || cluster->is_stopping)
+        return;
+    int64_t wait_ms = due_ms - mock_now_ms(cluster);
+    cluster->timer_ms = due_ms;
+    uv_timer_start(&cluster->timer, timer_fired, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
+}
+
+/* ---- Starting ------------------------------------------------------------------------------------------------------ */
+
+struct rj_string mock_advertised_host(const struct mock_cluster *cluster)
+{
+    const char *host = cluster->options.advertise_host ? cluster->options.advertise_host : cluster->options.listen_host;
+    return (struct rj_string){host, (int32_t)strlen(host)};
+}
+
+static bool copy_options(struct mock_cluster *cluster, const struct mock_options *options, char *error,
+                         size_t error_len)
+{
+    cluster->options = *options;
+    cluster->options.listen_host = rejoin_strdup(options->listen_host);
+    if (options->advertise_host != NULL)
+        cluster->options.advertise_host = rejoin_strdup(options->advertise_host);
+    cluster->options.kafka_version = rejoin_strdup(options->kafka_version);
+    struct rj_string release = {cluster->options.kafka_version, (int32_t)strlen(cluster->options.kafka_version)};
+    rj_config_init(&cluster->config);
+    if (!mock_choose_versions(cluster) || !rj_config_for_release(&cluster->config, release)) {
+        snprintf(error, error_len, "'%s' is not a Kafka release from 0.11 to 4.2", options->kafka_version);
+        return false;
+    }
+    cluster->config.group_initial_rebalance_delay_ms = options->initial_rebalance_delay_ms;
+    if (options->config != NULL)
+        cluster->config = *options->config;
+    if (options->broker_count < 1 || options->broker_count > 1000) {
+        snprintf(error, error_len, "%d brokers: 1 to 1000 can be", options->broker_count);
+        return false;
+    }
+    return true;
+}
+
+static bool listen_broker(struct mock_cluster *cluster, int32_t i, char *error, size_t error_len)
+{
+    struct broker *broker = &cluster->brokers[i];
+    struct sockaddr_storage address;
+    int port = i < cluster->options.port_count ? cluster->options.ports[i] : 0;
+    int len = sizeof(address);
+    const char *host = cluster->options.listen_host;
+    broker->cluster = cluster;
+    uv_tcp_init(cluster->loop, &broker->listener);
+    broker->listener.data = broker;
+    cluster->open_handles++;
+    int status = uv_ip4_addr(host, port, (struct sockaddr_in *)&address);
+    if (status != 0)
+        status = uv_ip6_addr(host, port, (struct sockaddr_in6 *)&address);
+    if (status == 0)
+        status = uv_tcp_bind(&broker->listener, (const struct sockaddr *)&address, 0);
+    if (status == 0)
+        status = uv_listen((uv_stream_t *)&broker->listener, 1024, mock_accept_connection);
+    if (status != 0) {
+        snprintf(error, error_len, "cannot listen on %s:%d: %s", host, port, uv_strerror(status));
+        return false;
+    }
+    uv_tcp_getsockname(&broker->listener, (struct sockaddr *)&address, &len);
+    broker->port = address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
+                                                 : ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return true;
+}
+
+static void name_bootstrap(struct mock_cluster *cluster)
+{
+    struct rj_string host = mock_advertised_host(cluster);
+    size_t room = (size_t)cluster->options.broker_count * ((size_t)host.len + 10) + 1, len = 0;
+    cluster->bootstrap = rejoin_alloc(room);
+    bool is_v6 = memchr(host.data, ':', (size_t)host.len) != NULL;
+    for (int32_t i = 0; i < cluster->options.broker_count; i++)
+        len += (size_t)snprintf(cluster->bootstrap + len, room - len, is_v6 ? "%s[%s]:%d" : "%s%s:%d", i ? "," : "",
+                                host.data, cluster->brokers[i].port);
+}
+
+static bool create_topics(struct mock_cluster *cluster, char *error, size_t error_len)
+{
+    for (int32_t i = 0; i < cluster->options.topic_count; i++) {
+        const struct mock_topic *topic = &cluster->options.topics[i];
+        int16_t code = mock_create_topic(cluster, topic->name, topic->partition_count);
+        if (code != RJ_KAFKA_NONE) {
+            snprintf(error, error_len, "topic '%s' with %d partitions: %s", topic->name, topic->partition_count,
+                     rj_kafka_error_name(code));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start_cluster(struct mock_cluster *cluster, char *error, size_t error_len)
+{
+    cluster->brokers = rejoin_alloc_zeroed((size_t)cluster->options.broker_count, sizeof(*cluster->brokers));
+    for (int32_t i = 0; i < cluster->options.broker_count; i++)
+        if (!listen_broker(cluster, i, error, error_len))
+            return false;
+    name_bootstrap(cluster);
+    return true;
+}
+
+enum mock_start mock_start(struct mock_cluster **out, uv_loop_t *loop, const struct mock_options *options, char *error,
+                           size_t error_len)
+{
+    enum { ARENA_LIMIT_LEN = 1024 * 1024 * 1024, READ_LEN = 256 * 1024 };
+    struct mock_cluster *cluster = rejoin_alloc_zeroed(1, sizeof(*cluster));
+    *out = NULL;
+    cluster->loop = loop;
+    rj_arena_init(&cluster->arena, &rejoin_heap, ARENA_LIMIT_LEN);
+    rj_arena_init(&cluster->ask_arena, &rejoin_heap, ARENA_LIMIT_LEN);
+    cluster->read_buffer = rejoin_alloc(READ_LEN);
+    cluster->next_producer_id = 1000;
+    cluster->timer_ms = INT64_MAX;
+    uv_timer_init(loop, &cluster->timer);
+    cluster->timer.data = cluster;
+    cluster->open_handles = 1;
+    set_clock(cluster);
+    bool ok = copy_options(cluster, options, error, error_len);
+    for (int i = 0; i < OFFSETS_PARTITION_COUNT; i++) {
+        cluster->coordinators[i].broker_id = i % (options->broker_count > 0 ? options->broker_count : 1);
+        cluster->coordinators[i].deadline_ms = INT64_MAX;
+    }
+    seed_random(cluster);
+    make_cluster_id(cluster);
+    enum mock_start result = MOCK_STARTED;
+    if (!ok || !create_topics(cluster, error, error_len))
+        result = MOCK_BAD_OPTION;
+    else if (!start_cluster(cluster, error, error_len))
+        result = MOCK_CANNOT_LISTEN;
+    if (result == MOCK_STARTED)
+        *out = cluster;
+    else
+        mock_stop(cluster, NULL, NULL);
+    return result;
+}
+
+int32_t mock_broker_count(const struct mock_cluster *cluster) { return cluster->options.broker_count; }
+
+uint16_t mock_port(const struct mock_cluster *cluster, int32_t broker_id) { return cluster->brokers[broker_id].port; }
+
+const char *mock_bootstrap(const struct mock_cluster *cluster) { return cluster->bootstrap; }
+
+/* ---- Stopping ------------------------------------------------------------------------------------------------------ */
+
+static void free_cluster(struct mock_cluster *cluster)
+{
+    void (*stopped)(void *) = cluster->stopped;
+    void *context = cluster->stopped_context;
+    mock_free_sessions(cluster);
+    mock_free_topics(cluster);
+    mock_faults_free(cluster->faults);
+    rj_arena_release(&cluster->arena);
+    rj_arena_release(&cluster->ask_arena);
+    mock_buffer_free(&cluster->scratch);
+    free(cluster->read_buffer);
+    free(cluster->brokers);
+    free(cluster->bootstrap);
+    free(cluster->apis);
+    free((void *)(uintptr_t)cluster->options.listen_host);
+    free((void *)(uintptr_t)cluster->options.advertise_host);
+    free((void *)(uintptr_t)cluster->options.kafka_version);
+    free(cluster);
+    if (stopped != NULL)
+        stopped(context);
+}
+
+void mock_handle_closed(struct mock_cluster *cluster)
+{
+    if (--cluster->open_handles == 0)
+        free_cluster(cluster);
+}
+
+static void timer_closed(uv_handle_t *handle) { mock_handle_closed(handle->data); }
+
+static void listener_closed(uv_handle_t *handle) { mock_handle_closed(((struct broker *)handle->data)->cluster); }
+
+void mock_stop(struct mock_cluster *cluster, void (*done)(void *context), void *context)
+{
+    cluster->is_stopping = true;
+    cluster->stopped = done;
+    cluster->stopped_context = context;
+    mock_flush_connections(cluster);
+    mock_disconnect(cluster, NULL);
+    mock_free_coordinators(cluster);
+    for (int32_t i = 0; cluster->brokers != NULL && i < cluster->options.broker_count; i++)
+        if (cluster->brokers[i].cluster != NULL)
+            uv_close((uv_handle_t *)&cluster->brokers[i].listener, listener_closed);
+    uv_close((uv_handle_t *)&cluster->timer, timer_closed);
+}
+
+/* ---- Steering ------------------------------------------------------------------------------------------------------ */
+
+void mock_add_observer(struct mock_cluster *cluster, struct mock_observer *observer)
+{
+    observer->next = cluster->observers;
+    cluster->observers = observer;
+}
+
+void mock_remove_observer(struct mock_cluster *cluster, struct mock_observer *observer)
+{
+    struct mock_observer **link = &cluster->observers;
+    while (*link != NULL && *link != observer)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = observer->next;
+}
+
+void mock_set_interposer(struct mock_cluster *cluster, const struct mock_interposer *interposer)
+{
+    cluster->interposer = interposer ? *interposer : (struct mock_interposer){0};
+}
+
+void mock_set_faults(struct mock_cluster *cluster, struct mock_faults *faults)
+{
+    mock_faults_free(cluster->faults);
+    cluster->faults = faults;
+}
+
+int mock_disconnect(struct mock_cluster *cluster, const char *client_id)
+{
+    int count = 0;
+    struct rj_string wanted = {client_id, client_id ? (int32_t)strlen(client_id) : 0};
+    for (struct connection *connection = cluster->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        struct rj_string name = {(const char *)connection->kept_client_id.data, (int32_t)connection->kept_client_id.len};
+        if (client_id == NULL || rj_string_equal(name, wanted)) {
+            mock_close_connection(connection, MOCK_CLOSED_BY_HOST);
+            count++;
+        }
+    }
+    return count;
+}

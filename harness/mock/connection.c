@@ -1,0 +1,510 @@
+/* Connections: bytes in, frames out to dispatch, answers back in the order of their requests.
+ *
+ * A connection works on one request at a time, as Kafka's network threads do: while one is parked, what comes behind it
+ * stays in the connection's buffer, and when the buffer is full the connection is not read. Everything that one read
+ * brought is answered with one write. */
+#include "mock/internal.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    READ_BUFFER_LEN = 256 * 1024, /* one read takes what a socket buffer holds by default */
+    WAITING_LEN = 64 * 1024,      /* kept behind a parked request before the connection is no longer read */
+    KEPT_LEN = 16 * 1024,         /* a larger buffer is given back when it is empty */
+};
+
+/* ---- Buffers ----------------------------------------------------------------------------------------------------- */
+
+bool mock_buffer_reserve(struct buffer *buffer, size_t more_len)
+{
+    size_t needed = buffer->len + more_len;
+    if (needed <= buffer->capacity)
+        return true;
+    size_t capacity = buffer->capacity ? buffer->capacity * 2 : 512;
+    while (capacity < needed)
+        capacity *= 2;
+    uint8_t *data = realloc(buffer->data, capacity);
+    if (data == NULL)
+        return false;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return true;
+}
+
+bool mock_buffer_append(struct buffer *buffer, const void *bytes, size_t len)
+{
+    if (!mock_buffer_reserve(buffer, len))
+        return false;
+    if (len > 0)
+        memcpy(buffer->data + buffer->len, bytes, len);
+    buffer->len += len;
+    return true;
+}
+
+void mock_buffer_free(struct buffer *buffer)
+{
+    free(buffer->data);
+    *buffer = (struct buffer){0};
+}
+
+static void buffer_drop_front(struct buffer *buffer, size_t len)
+{
+    buffer->len -= len;
+    if (buffer->len > 0)
+        memmove(buffer->data, buffer->data + len, buffer->len);
+    else if (buffer->capacity > KEPT_LEN)
+        mock_buffer_free(buffer);
+}
+
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
+
+static struct connection **bucket(struct mock_cluster *cluster, uint64_t id)
+{
+    return &cluster->buckets[id % (sizeof(cluster->buckets) / sizeof(cluster->buckets[0]))];
+}
+
+struct connection *mock_find_connection(struct mock_cluster *cluster, uint64_t id)
+{
+    struct connection *connection = *bucket(cluster, id);
+    while (connection != NULL && connection->id != id)
+        connection = connection->next_in_bucket;
+    return connection;
+}
+
+static void tell_connection(struct connection *connection, enum mock_connection_end what)
+{
+    struct mock_cluster *cluster = connection->cluster;
+    if (cluster->observers == NULL)
+        return;
+    struct mock_connection_event event = {
+        .what = what, .broker_id = connection->broker_id, .connection_id = connection->id, .peer = connection->peer,
+        .peer_address = (const struct sockaddr *)&connection->peer_address,
+        .local_address = (const struct sockaddr *)&connection->local_address, .time_us = mock_now_us(cluster),
+    };
+    for (struct mock_observer *observer = cluster->observers; observer != NULL; observer = observer->next)
+        if (observer->connection != NULL)
+            observer->connection(observer->context, &event);
+}
+
+static void connection_freed(uv_handle_t *handle)
+{
+    struct connection *connection = (struct connection *)handle;
+    struct mock_cluster *cluster = connection->cluster;
+    mock_buffer_free(&connection->in);
+    mock_buffer_free(&connection->out);
+    mock_buffer_free(&connection->kept_client_id);
+    mock_buffer_free(&connection->kept_frame);
+    free(connection);
+    mock_handle_closed(cluster);
+}
+
+static void unlink_connection(struct connection *connection)
+{
+    struct mock_cluster *cluster = connection->cluster;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        cluster->connections = connection->next;
+    cluster->connection_count--;
+    struct connection **link = bucket(cluster, connection->id);
+    while (*link != connection)
+        link = &(*link)->next_in_bucket;
+    *link = connection->next_in_bucket;
+    if (connection->is_dirty) {
+        link = &cluster->dirty;
+        while (*link != connection)
+            link = &(*link)->next_dirty;
+        *link = connection->next_dirty;
+    }
+}
+
+void mock_close_connection(struct connection *connection, enum mock_connection_end why)
+{
+    if (connection->is_closing)
+        return;
+    connection->is_closing = true;
+    tell_connection(connection, why);
+    unlink_connection(connection);
+    switch (connection->parked) {
+    case PARKED_NOT: break;
+    case PARKED_COORDINATOR: mock_coordinators_disconnect(connection->cluster, connection); break;
+    case PARKED_FETCH: mock_forget_fetch(connection); break;
+    case PARKED_FAULT: mock_forget_delay(connection); break;
+    }
+    uv_close((uv_handle_t *)&connection->handle, connection_freed);
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
+
+struct pending_write { uv_write_t request; struct connection *connection; size_t len; uint8_t bytes[]; };
+
+static void mark_dirty(struct connection *connection)
+{
+    if (connection->is_dirty || connection->is_closing)
+        return;
+    connection->is_dirty = true;
+    connection->next_dirty = connection->cluster->dirty;
+    connection->cluster->dirty = connection;
+}
+
+static void write_done(uv_write_t *request, int status)
+{
+    struct pending_write *pending = (struct pending_write *)request;
+    struct connection *connection = pending->connection;
+    connection->writing_len -= pending->len;
+    free(pending);
+    if (connection->is_closing)
+        return;
+    if (status < 0) {
+        mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
+    } else if (connection->writing_len == 0) {
+        if (connection->is_closing_after_write)
+            mock_close_connection(connection, MOCK_CLOSED_FAULT);
+        else
+            mock_process_input(connection);
+    }
+    mock_flush_connections(connection->cluster);
+}
+
+/* The kernel takes no more now: what is left goes to libuv, which writes it when it can. */
+static bool write_later(struct connection *connection, size_t written_len)
+{
+    size_t len = connection->out.len - written_len;
+    struct pending_write *pending = malloc(sizeof(*pending) + len);
+    if (pending == NULL)
+        return false;
+    pending->connection = connection;
+    pending->len = len;
+    memcpy(pending->bytes, connection->out.data + written_len, len);
+    uv_buf_t bytes = uv_buf_init((char *)pending->bytes, (unsigned)len);
+    if (uv_write(&pending->request, (uv_stream_t *)&connection->handle, &bytes, 1, write_done) != 0) {
+        free(pending);
+        return false;
+    }
+    connection->writing_len += len;
+    return true;
+}
+
+static void flush_connection(struct connection *connection)
+{
+    size_t written_len = 0;
+    if (connection->writing_len == 0) {
+        uv_buf_t bytes = uv_buf_init((char *)connection->out.data, (unsigned)connection->out.len);
+        int written = uv_try_write((uv_stream_t *)&connection->handle, &bytes, 1);
+        if (written < 0 && written != UV_EAGAIN) {
+            mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
+            return;
+        }
+        written_len = written > 0 ? (size_t)written : 0;
+    }
+    if (written_len < connection->out.len && !write_later(connection, written_len)) {
+        mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
+        return;
+    }
+    buffer_drop_front(&connection->out, connection->out.len);
+    if (connection->is_closing_after_write && connection->writing_len == 0)
+        mock_close_connection(connection, MOCK_CLOSED_FAULT);
+}
+
+void mock_flush_connections(struct mock_cluster *cluster)
+{
+    if (cluster->depth > 0)
+        return; /* inside a request: its end flushes */
+    if (cluster->has_news)
+        mock_wake_fetches(cluster);
+    while (cluster->dirty != NULL) {
+        struct connection *connection = cluster->dirty;
+        cluster->dirty = connection->next_dirty;
+        connection->is_dirty = false;
+        mock_process_input(connection); /* what came in behind a request that was parked */
+        if (connection->out.len > 0 && !connection->is_closing)
+            flush_connection(connection);
+        if (cluster->has_news)
+            mock_wake_fetches(cluster);
+    }
+}
+
+/* ---- Answers ----------------------------------------------------------------------------------------------------- */
+
+static void tell_answer(struct connection *connection, const void *body, enum rj_rule rule, struct rj_bytes bytes)
+{
+    struct request *request = &connection->request;
+    struct mock_frame frame;
+    mock_frame_of_request(request, &frame);
+    bool is_refused = request->api_key == 18 && ((const struct rj_api_versions_response *)body)->error_code == 35;
+    frame.is_response = true;
+    frame.bytes = bytes;
+    frame.schema = rj_response_schema(request->api_key);
+    frame.body_version = is_refused ? 0 : request->version;
+    frame.body_offset = rj_response_header_version(request->api_key, frame.body_version) == 1 ? 5 : 4;
+    frame.body = body;
+    frame.rule = rule;
+    mock_tell_frame(connection->cluster, &frame);
+}
+
+/* Puts the answer's frame behind what connection->out holds. */
+static bool encode_answer(struct connection *connection, const void *body, enum rj_rule rule)
+{
+    struct request *request = &connection->request;
+    int16_t version = request->version;
+    if (request->api_key == 18 && ((const struct rj_api_versions_response *)body)->error_code == 35)
+        version = 0;
+    struct buffer *out = &connection->out;
+    struct rj_fault fault;
+    size_t len = 0;
+    if (!mock_buffer_reserve(out, 64))
+        return false;
+    enum rj_err err = rj_encode_response_frame(request->api_key, version, request->correlation_id, body,
+                                               out->data + out->len, out->capacity - out->len, &len, &fault);
+    if (err == RJ_ERR_SPACE && mock_buffer_reserve(out, len))
+        err = rj_encode_response_frame(request->api_key, version, request->correlation_id, body, out->data + out->len,
+                                       out->capacity - out->len, &len, &fault);
+    if (err != RJ_OK) {
+        mock_log_line(connection->cluster, "%s: cannot encode the %s v%d answer: %s at %s", connection->peer,
+                 rj_api_name(request->api_key), version, rj_err_sentence(err), fault.field);
+        return false;
+    }
+    out->len += len;
+    if (connection->cluster->observers != NULL)
+        tell_answer(connection, body, rule,
+                    (struct rj_bytes){out->data + out->len - len + 4, (int32_t)(len - 4)});
+    return true;
+}
+
+/* The verdict of the faults on an answer whose bytes stand at the end of out. */
+static void treat_answer(struct connection *connection, size_t start)
+{
+    struct buffer *out = &connection->out;
+    const struct mock_verdict *verdict = &connection->verdict;
+    switch (verdict->action) {
+    case MOCK_CUT_ANSWER:
+        if (out->len - start > verdict->cut_len)
+            out->len = start + verdict->cut_len;
+        connection->is_closing_after_write = true;
+        if (out->len == 0)
+            mock_close_connection(connection, MOCK_CLOSED_FAULT);
+        break;
+    case MOCK_DISCONNECT_AFTER: /* dispatch closes it next */
+        out->len = start;
+        break;
+    case MOCK_DELAY_ANSWER:
+    case MOCK_HOLD_ANSWER:
+    case MOCK_DROP_ANSWER:
+        mock_keep_answer_back(connection, (struct rj_bytes){out->data + start, (int32_t)(out->len - start)});
+        out->len = start;
+        break;
+    case MOCK_PASS: case MOCK_ANSWER_ERROR: case MOCK_ANSWER_BODY: case MOCK_DELAY_REQUEST: case MOCK_HOLD_REQUEST:
+    case MOCK_DROP_REQUEST: case MOCK_DISCONNECT_BEFORE:
+        break;
+    }
+}
+
+void mock_answer_connection(struct connection *connection, const void *body, enum rj_rule rule)
+{
+    if (connection->is_closing)
+        return;
+    struct mock_cluster *cluster = connection->cluster;
+    if (cluster->interposer.edit != NULL) {
+        struct mock_frame frame;
+        mock_frame_of_request(&connection->request, &frame);
+        cluster->interposer.edit(cluster->interposer.context, &frame, (void *)(uintptr_t)body);
+    }
+    connection->parked = PARKED_NOT;
+    size_t start = connection->out.len;
+    if (!encode_answer(connection, body, rule)) {
+        mock_close_connection(connection, MOCK_CLOSED_LIMIT);
+        return;
+    }
+    if (connection->verdict.action != MOCK_PASS)
+        treat_answer(connection, start);
+    mark_dirty(connection);
+}
+
+void mock_resume_connection(struct connection *connection)
+{
+    connection->parked = PARKED_NOT;
+    mark_dirty(connection);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
+
+static void allocate(uv_handle_t *handle, size_t suggested_len, uv_buf_t *buf)
+{
+    (void)suggested_len;
+    struct connection *connection = (struct connection *)handle;
+    if (connection->in.len == 0) {
+        *buf = uv_buf_init((char *)connection->cluster->read_buffer, READ_BUFFER_LEN);
+        return;
+    }
+    /* Behind a part of a frame: as much again as is there, so that the buffer grows by what really comes. */
+    size_t room = connection->in.len < 4096 ? 4096 : connection->in.len;
+    if (room > READ_BUFFER_LEN)
+        room = READ_BUFFER_LEN;
+    if (!mock_buffer_reserve(&connection->in, room))
+        *buf = uv_buf_init(NULL, 0);
+    else
+        *buf = uv_buf_init((char *)connection->in.data + connection->in.len, (unsigned)room);
+}
+
+static bool may_process(const struct connection *connection)
+{
+    return !connection->is_closing && !connection->is_closing_after_write && connection->parked == PARKED_NOT &&
+           connection->out.len + connection->writing_len <= connection->cluster->options.limits.unsent_len;
+}
+
+/* Takes whole frames from the bytes; returns how many bytes were taken. */
+static size_t take_frames(struct connection *connection, const uint8_t *bytes, size_t len)
+{
+    size_t taken = 0;
+    while (may_process(connection)) {
+        size_t left = len - taken;
+        struct rj_bytes stream = {bytes + taken, left > INT32_MAX ? INT32_MAX : (int32_t)left};
+        uint32_t frame_len;
+        int found = rj_frame_next(stream, connection->cluster->options.limits.frame_len, &frame_len);
+        if (found == 0)
+            break;
+        if (found < 0) {
+            mock_log_line(connection->cluster, "%s: offset %llu: a frame length of 0x%02x%02x%02x%02x is refused, the limit "
+                     "is %u bytes; connection closed", connection->peer, (unsigned long long)connection->received_len,
+                     stream.data[0], stream.data[1], stream.data[2], stream.data[3],
+                     connection->cluster->options.limits.frame_len);
+            mock_close_connection(connection, MOCK_CLOSED_LIMIT);
+            return taken;
+        }
+        taken += 4 + (size_t)frame_len;
+        mock_process_frame(connection, (struct rj_bytes){stream.data + 4, (int32_t)frame_len}, false);
+        connection->received_len += 4 + (uint64_t)frame_len;
+    }
+    return taken;
+}
+
+static void read_done(uv_stream_t *stream, ssize_t read_len, const uv_buf_t *buf);
+
+/* Reads again, or no more, by how much is waiting. */
+static void adjust_reading(struct connection *connection)
+{
+    if (connection->is_closing)
+        return;
+    bool wanted = may_process(connection) || connection->in.len < WAITING_LEN;
+    if (wanted == connection->is_reading)
+        return;
+    connection->is_reading = wanted;
+    if (wanted)
+        uv_read_start((uv_stream_t *)&connection->handle, allocate, read_done);
+    else
+        uv_read_stop((uv_stream_t *)&connection->handle);
+}
+
+void mock_process_input(struct connection *connection)
+{
+    if (connection->is_processing || connection->is_closing)
+        return;
+    connection->is_processing = true;
+    if (connection->in.len > 0 && may_process(connection)) {
+        size_t taken = take_frames(connection, connection->in.data, connection->in.len);
+        if (!connection->is_closing)
+            buffer_drop_front(&connection->in, taken);
+    }
+    connection->is_processing = false;
+    adjust_reading(connection);
+}
+
+static void read_done(uv_stream_t *stream, ssize_t read_len, const uv_buf_t *buf)
+{
+    struct connection *connection = (struct connection *)stream;
+    struct mock_cluster *cluster = connection->cluster;
+    if (read_len == 0 || connection->is_closing)
+        return;
+    if (read_len < 0) {
+        if (read_len == UV_ENOBUFS)
+            mock_log_line(cluster, "%s: no memory for its bytes; connection closed", connection->peer);
+        mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
+    } else if (connection->in.len > 0) {
+        connection->in.len += (size_t)read_len;
+        mock_process_input(connection);
+    } else {
+        connection->is_processing = true;
+        size_t taken = take_frames(connection, (const uint8_t *)buf->base, (size_t)read_len);
+        connection->is_processing = false;
+        if (!connection->is_closing && taken < (size_t)read_len &&
+            !mock_buffer_append(&connection->in, buf->base + taken, (size_t)read_len - taken))
+            mock_close_connection(connection, MOCK_CLOSED_LIMIT);
+        adjust_reading(connection);
+    }
+    mock_flush_connections(cluster);
+}
+
+/* ---- Accepting --------------------------------------------------------------------------------------------------- */
+
+static void print_address(const struct sockaddr_storage *address, char *out, size_t out_len)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+        snprintf(out, out_len, "[%s]:%d", host, ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+        snprintf(out, out_len, "%s:%d", host, ntohs(v4->sin_port));
+    }
+}
+
+/* "/127.0.0.1": the peer without its port. */
+static void name_host(struct connection *connection)
+{
+    const char *port = strrchr(connection->peer, ':');
+    int len = port ? (int)(port - connection->peer) : (int)strlen(connection->peer);
+    len = snprintf(connection->host, sizeof(connection->host), "/%.*s", len, connection->peer);
+    connection->client_host = (struct rj_string){connection->host, len};
+}
+
+static void connection_refused(uv_handle_t *handle)
+{
+    struct mock_cluster *cluster = ((struct connection *)handle)->cluster;
+    free(handle);
+    mock_handle_closed(cluster);
+}
+
+void mock_accept_connection(uv_stream_t *listener, int status)
+{
+    struct broker *broker = listener->data;
+    struct mock_cluster *cluster = broker->cluster;
+    struct connection *connection = status == 0 ? calloc(1, sizeof(*connection)) : NULL;
+    if (connection == NULL)
+        return;
+    connection->cluster = cluster;
+    uv_tcp_init(cluster->loop, &connection->handle);
+    cluster->open_handles++;
+    bool is_full = cluster->connection_count >= cluster->options.limits.connection_count;
+    if (uv_accept(listener, (uv_stream_t *)&connection->handle) != 0 || is_full) {
+        if (is_full)
+            mock_log_line(cluster, "broker %d: %u connections are open, the limit; the next one is closed",
+                     (int)(broker - cluster->brokers), cluster->connection_count);
+        uv_close((uv_handle_t *)&connection->handle, connection_refused);
+        return;
+    }
+    connection->broker_id = (int32_t)(broker - cluster->brokers);
+    connection->id = ++cluster->last_connection_id;
+    int len = sizeof(connection->peer_address);
+    uv_tcp_getpeername(&connection->handle, (struct sockaddr *)&connection->peer_address, &len);
+    len = sizeof(connection->local_address);
+    uv_tcp_getsockname(&connection->handle, (struct sockaddr *)&connection->local_address, &len);
+    print_address(&connection->peer_address, connection->peer, sizeof(connection->peer));
+    name_host(connection);
+    connection->next = cluster->connections;
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    cluster->connections = connection;
+    cluster->connection_count++;
+    connection->next_in_bucket = *bucket(cluster, connection->id);
+    *bucket(cluster, connection->id) = connection;
+    uv_tcp_nodelay(&connection->handle, 1);
+    tell_connection(connection, MOCK_OPENED);
+    adjust_reading(connection);
+}

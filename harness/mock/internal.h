@@ -1,0 +1,312 @@
+/* What the files of the mock cluster share. Nothing outside harness/mock includes this. */
+#ifndef REJOIN_MOCK_INTERNAL_H
+#define REJOIN_MOCK_INTERNAL_H
+
+#include "mock/log.h"
+#include "mock/mock.h"
+#include "rejoin/records.h"
+#include "support/memory.h"
+
+enum { OFFSETS_PARTITION_COUNT = 50, PEER_LEN = 64 };
+
+/* ---- Topics ---------------------------------------------------------------------------------------------------- */
+
+struct topic {
+    char *name;
+    struct rj_string name_view;
+    struct rj_uuid topic_id;
+    bool is_internal;
+    int32_t partition_count;
+    struct log **partitions; /* pointers stay when partitions are added */
+    int16_t replication_factor; /* as metadata tells it; there is one copy */
+    int32_t first_leader;    /* partition p is led by broker (first_leader + p) mod broker count */
+};
+
+/* ---- Requests ---------------------------------------------------------------------------------------------------- */
+
+struct connection;
+
+/* What a handler works on. It lives on the stack of dispatch, or in the connection while it is parked. */
+struct request {
+    struct mock_cluster *cluster;
+    struct connection *connection; /* NULL: mock_ask */
+    int32_t broker_id;
+    int16_t api_key, version;
+    int32_t correlation_id;
+    struct rj_string client_id;
+    const void *body;
+    struct rj_bytes frame;
+    size_t body_offset;
+};
+
+/* What became of a request that a handler was given. */
+enum outcome {
+    OUTCOME_ANSWERED, /* answer_request was called */
+    OUTCOME_PARKED,   /* it will be */
+    OUTCOME_SILENT,   /* there is none: Produce with acks 0 */
+    OUTCOME_CLOSE,    /* the connection must go */
+};
+
+struct api_row {
+    int16_t api_key, low, high; /* the versions that the handler serves */
+    enum outcome (*handle)(struct request *request);
+};
+extern const struct api_row mock_api_rows[];
+extern const int mock_api_row_count;
+
+/* ---- Connections ------------------------------------------------------------------------------------------------- */
+
+enum parked_on { PARKED_NOT, PARKED_COORDINATOR, PARKED_FETCH, PARKED_FAULT };
+
+struct buffer { uint8_t *data; size_t len, capacity; };
+
+struct connection {
+    uv_tcp_t handle;
+    struct mock_cluster *cluster;
+    int32_t broker_id;
+    uint64_t id;
+    struct connection *next, *previous; /* of the cluster */
+    struct connection *next_in_bucket;  /* by id */
+    struct connection *next_dirty;
+    bool is_dirty, is_closing, is_reading, is_processing, is_closing_after_write;
+    struct sockaddr_storage peer_address, local_address;
+    char peer[PEER_LEN], host[PEER_LEN];
+    struct rj_string client_host; /* "/127.0.0.1", as Kafka writes it; in host */
+    uint64_t received_len;  /* bytes of whole frames taken so far: the offset of the next frame in the stream */
+
+    struct buffer in;       /* bytes behind the last frame that was taken */
+    struct buffer out;      /* answers, not yet given to the kernel */
+    size_t writing_len;     /* in uv_write requests */
+
+    /* The one request that is not answered yet. */
+    enum parked_on parked;
+    struct request request;     /* its client_id is kept in client_id, frame and body in copies where a file needs them */
+    struct buffer kept_client_id;
+    int32_t parked_partition;   /* of __consumer_offsets */
+    struct waiting_fetch *fetch;
+    struct mock_verdict verdict; /* of the request being answered */
+    struct buffer kept_frame;   /* of a delayed or held request, or with an answer that is held back */
+    bool holds_answer;          /* kept_frame is an answer */
+    int64_t due_ms;             /* of PARKED_FAULT; INT64_MAX: not by time */
+    struct connection *next_due;
+};
+
+/* ---- Coordinators ------------------------------------------------------------------------------------------------ */
+
+struct coordinator {
+    struct rj_coord *coord; /* NULL: nobody asked for a group of this partition yet */
+    int32_t broker_id;      /* the partition's leader */
+    int64_t deadline_ms;
+    int64_t loads_until_ms; /* 0: loaded */
+    struct log *log;        /* the partition of __consumer_offsets; NULL until something was appended */
+};
+
+/* ---- The cluster --------------------------------------------------------------------------------------------------- */
+
+struct broker {
+    struct mock_cluster *cluster;
+    uv_tcp_t listener;
+    uint16_t port;
+};
+
+struct mock_cluster {
+    uv_loop_t *loop;
+    struct mock_options options; /* strings copied */
+    struct rj_config config;
+    struct broker *brokers;
+    char *bootstrap;
+    char cluster_id[23];
+    bool is_stopping;
+    int open_handles;
+    void (*stopped)(void *context);
+    void *stopped_context;
+
+    struct mock_api *apis; /* advertised, by key */
+    int api_count;
+    int8_t row_by_key[128];  /* index into mock_api_rows, -1: not served */
+    int16_t low_by_key[128], high_by_key[128];
+
+    int64_t wall_base_ms;    /* wall clock minus uv_now */
+    int64_t wall_base_us;    /* wall clock minus uv_hrtime */
+    uint64_t random_state[2];
+
+    struct connection *connections;
+    uint32_t connection_count;
+    uint64_t last_connection_id;
+    struct connection *buckets[1024];
+    struct connection *dirty;
+    uint8_t *read_buffer; /* READ_BUFFER_LEN bytes, for connections with nothing left over */
+
+    struct rj_arena arena;     /* of the request being processed */
+    struct rj_arena ask_arena; /* of mock_ask's answer */
+    int depth;                 /* of dispatch: requests are asked within requests */
+
+    struct topic **topics; /* sorted by name, bytewise */
+    int32_t topic_count;
+    int32_t total_partition_count;
+    size_t records_len;
+    struct rj_topic_table table; /* what the coordinators know */
+    struct topic *offsets_topic; /* __consumer_offsets; NULL until something was appended */
+
+    struct rj_topic *owned_table;  /* its items */
+    struct buffer scratch;         /* batches are built here */
+    struct connection *stepping;   /* whose request a coordinator is being asked */
+    struct coordinator coordinators[OFFSETS_PARTITION_COUNT];
+    int32_t fail_append_count;
+    int16_t fail_append_error;
+    /* Answers for connection 0 come here: requests that span groups are asked group by group. */
+    void (*collect)(void *context, const struct rj_reply *reply);
+    void *collect_context;
+
+    struct waiting_fetch *waiting_fetches;
+    bool has_news; /* records arrived that a fetch may be waiting for */
+    struct fetch_session *sessions;
+    int32_t session_count;
+    uint64_t topics_version; /* counts changes of topics: pointers to a topic or log hold for one version */
+
+    int64_t next_producer_id;
+
+    uv_timer_t timer;
+    int64_t timer_ms; /* when it fires; INT64_MAX: not */
+
+    struct connection *due;  /* PARKED_FAULT, unsorted */
+    struct mock_observer *observers;
+    struct mock_interposer interposer;
+    struct mock_faults *faults;
+};
+
+/* cluster.c */
+void mock_log_line(struct mock_cluster *cluster, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int64_t mock_now_us(const struct mock_cluster *cluster);
+uint64_t mock_random_number(struct mock_cluster *cluster);
+struct rj_uuid mock_random_uuid(struct mock_cluster *cluster);
+void mock_wake_at(struct mock_cluster *cluster, int64_t due_ms); /* the timer fires then at the latest */
+void mock_handle_closed(struct mock_cluster *cluster);           /* one uv handle less */
+struct rj_string mock_advertised_host(const struct mock_cluster *cluster);
+
+/* connection.c */
+void mock_accept_connection(uv_stream_t *listener, int status);
+struct connection *mock_find_connection(struct mock_cluster *cluster, uint64_t id);
+void mock_close_connection(struct connection *connection, enum mock_connection_end why);
+/* Encodes the typed body as the answer to connection->request and goes on with what the connection has sent since. */
+void mock_answer_connection(struct connection *connection, const void *body, enum rj_rule rule);
+void mock_flush_connections(struct mock_cluster *cluster);
+void mock_process_input(struct connection *connection);
+/* The parked request has got its answer, or will never get one: what is behind it goes on with the next flush. */
+void mock_resume_connection(struct connection *connection);
+void mock_buffer_free(struct buffer *buffer);
+bool mock_buffer_reserve(struct buffer *buffer, size_t more_len); /* room for that many behind len */
+bool mock_buffer_append(struct buffer *buffer, const void *bytes, size_t len);
+
+/* dispatch.c */
+enum outcome mock_dispatch_request(struct request *request);
+void mock_process_frame(struct connection *connection, struct rj_bytes frame, bool was_judged);
+/* A response of the request's API in the arena, every field at its default; NULL: no memory. */
+void *mock_new_response(struct request *request);
+void *mock_arena_array(struct request *request, size_t count, size_t size); /* zeroed; NULL: no memory */
+/* array.items becomes count zeroed elements of the arena; false: no memory. */
+#define NEW_ITEMS(request, array, item_count)                                                                          \
+    ((array).count = (int32_t)(item_count),                                                                            \
+     (array).items = mock_arena_array((request), (size_t)(item_count), sizeof(*(array).items)), (array).items != NULL)
+enum outcome mock_answer_request(struct request *request, const void *body, enum rj_rule rule);
+void mock_tell_frame(struct mock_cluster *cluster, const struct mock_frame *frame);
+void mock_frame_of_request(const struct request *request, struct mock_frame *frame);
+
+/* delays.c: requests and answers that a fault keeps back. */
+void mock_keep_request_back(struct connection *connection, struct rj_bytes frame);
+void mock_keep_answer_back(struct connection *connection, struct rj_bytes frame);
+void mock_release_due(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
+void mock_forget_delay(struct connection *connection);
+
+/* versions.c */
+bool mock_choose_versions(struct mock_cluster *cluster); /* false: no such release */
+enum outcome mock_handle_api_versions(struct request *request);
+
+/* error_shapes.c */
+void *mock_error_response(struct request *request, int16_t error_code); /* NULL: no memory */
+
+/* topics.c */
+struct topic *mock_find_topic(const struct mock_cluster *cluster, struct rj_string name);
+struct topic *mock_find_topic_by_id(const struct mock_cluster *cluster, const struct rj_uuid *topic_id);
+struct log *mock_find_log(const struct topic *topic, int32_t partition); /* NULL: out of range */
+int32_t mock_partition_leader(const struct mock_cluster *cluster, const struct topic *topic, int32_t partition);
+int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int32_t partition_count,
+                  const struct rj_uuid *topic_id, bool is_internal);
+int16_t mock_grow_topic(struct mock_cluster *cluster, struct topic *topic, int32_t new_partition_count);
+void mock_remove_topic(struct mock_cluster *cluster, struct topic *topic);
+void mock_free_topics(struct mock_cluster *cluster);
+bool mock_valid_topic_name(struct rj_string name);
+
+/* metadata.c */
+struct rj_int32_array mock_replicas_of(struct request *request, const struct topic *topic, int32_t partition);
+
+/* groups.c */
+enum outcome mock_handle_group_request(struct request *request);
+enum outcome mock_handle_find_coordinator(struct request *request);
+void mock_coordinators_topics_changed(struct mock_cluster *cluster);
+void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
+void mock_coordinators_disconnect(struct mock_cluster *cluster, struct connection *connection);
+void mock_free_coordinators(struct mock_cluster *cluster);
+
+/* The other handlers. */
+enum outcome mock_handle_metadata(struct request *request);
+enum outcome mock_handle_describe_topic_partitions(struct request *request);
+enum outcome mock_handle_describe_cluster(struct request *request);
+enum outcome mock_handle_create_topics(struct request *request);
+enum outcome mock_handle_delete_topics(struct request *request);
+enum outcome mock_handle_create_partitions(struct request *request);
+enum outcome mock_handle_describe_configs(struct request *request);
+enum outcome mock_handle_list_config_resources(struct request *request);
+enum outcome mock_handle_produce(struct request *request);
+enum outcome mock_handle_init_producer_id(struct request *request);
+enum outcome mock_handle_list_offsets(struct request *request);
+enum outcome mock_handle_offset_for_leader_epoch(struct request *request);
+enum outcome mock_handle_fetch(struct request *request);
+
+/* produce.c */
+/* Appends one batch of magic 2 that is known to be good and tells those who wait for it. 0 or Kafka's error. */
+int16_t mock_append_bytes(struct mock_cluster *cluster, struct log *log, struct rj_bytes bytes);
+
+/* fetch.c */
+void mock_wake_fetches(struct mock_cluster *cluster); /* answers those that have enough by now */
+void mock_fetches_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
+void mock_forget_fetch(struct connection *connection);
+void mock_answer_all_fetches(struct mock_cluster *cluster); /* with what there is */
+
+/* fetch_sessions.c */
+struct fetch_item {
+    char *topic_name;          /* owned; NULL: by topic_id */
+    struct rj_uuid topic_id;
+    int32_t partition, max_bytes, current_leader_epoch;
+    int64_t fetch_offset;
+    int64_t told_high_watermark, told_log_start; /* in the last answer; -1: never told */
+    struct topic *topic;       /* found for topics_version; NULL: there is none */
+    uint64_t topics_version;
+};
+struct fetch_session {
+    struct fetch_session *next;
+    int32_t id, epoch;         /* id 0: of one request only; epoch: that the next request must have */
+    int32_t broker_id;
+    bool uses_topic_ids;
+    int64_t last_used_ms;
+    struct waiting_fetch *waiting;
+    struct fetch_item *items;
+    int32_t item_count, item_capacity;
+    int32_t first;             /* the item that an answer begins with, so that all get their turn */
+};
+/* The session that the request names or asks for, with its partitions brought up to date; *is_full: every partition is
+ * to be answered, not only those with news. NULL: *error says why. */
+struct fetch_session *mock_session_of_request(struct request *request, bool *is_full, int16_t *error);
+void mock_session_release(struct mock_cluster *cluster, struct fetch_session *session); /* frees it if it has no id */
+void mock_free_sessions(struct mock_cluster *cluster);
+
+/* compression.c */
+/* Decompresses into the arena; false: it cannot, or the bytes are bad. */
+bool mock_decompress(enum rj_compression compression, int8_t magic, struct rj_bytes compressed, struct rj_arena *arena,
+                struct rj_bytes *plain);
+
+/* faults.c */
+bool mock_faults_judge(struct mock_faults *faults, const struct mock_frame *request, struct mock_verdict *verdict);
+void mock_faults_free(struct mock_faults *faults);
+
+#endif

@@ -1,0 +1,69 @@
+/* One partition: batches in memory, kept as they came. */
+#ifndef REJOIN_MOCK_LOG_H
+#define REJOIN_MOCK_LOG_H
+
+#include "rejoin/base.h"
+
+/* Where a batch stands. Batches of a segment lie one behind the other in its bytes. */
+struct log_entry {
+    int64_t base_offset, last_offset;
+    int64_t first_timestamp_ms, max_timestamp_ms;
+    uint32_t position, len;
+};
+
+struct log_segment {
+    uint8_t *bytes;
+    uint32_t len, capacity;
+    struct log_entry *entries;
+    int32_t entry_count, entry_capacity;
+};
+
+/* What an idempotent producer wrote last: the five last batches, as Kafka keeps them, tell a repetition from a gap. */
+enum { PRODUCER_BATCH_COUNT = 5 };
+struct log_producer {
+    int64_t producer_id;
+    int16_t epoch;
+    struct { int32_t first_sequence, last_sequence; int64_t base_offset; } batches[PRODUCER_BATCH_COUNT]; /* oldest first */
+    int32_t batch_count;
+};
+
+struct log {
+    int64_t start_offset, end_offset; /* first kept, next given */
+    struct log_segment *segments;
+    int32_t segment_count;
+    struct log_producer *producers;
+    int32_t producer_count, producer_capacity;
+    size_t bytes_len;      /* of all segments */
+};
+
+/* What the log wants to know of a batch. */
+struct log_batch {
+    const uint8_t *bytes; /* the whole batch, base offset first */
+    uint32_t len;
+    int32_t record_count;   /* > 0: offsets base, base + 1, ... */
+    int64_t first_timestamp_ms, max_timestamp_ms;
+    int64_t producer_id;    /* -1: none */
+    int16_t producer_epoch;
+    int32_t base_sequence;
+};
+
+struct log *mock_log_create(void); /* NULL: no memory */
+void mock_log_free(struct log *log);
+
+/* What the producer's sequence says: 0 append it; 46 it was appended before, *base_offset says where; else Kafka's error:
+ * 45 out of order, 47 an old epoch, 59 unknown producer. */
+int16_t mock_log_check_sequence(const struct log *log, const struct log_batch *batch, int64_t *base_offset);
+/* Copies the batch to the end, gives it its offset (returned), and remembers the sequence. -1: no memory. */
+int64_t mock_log_append(struct log *log, const struct log_batch *batch);
+
+/* Whole batches from the one that holds offset, at most max_len bytes, but at least one if at_least_one. One segment
+ * only. Empty at the end of the log. Valid until the next append. */
+struct rj_bytes mock_log_read(const struct log *log, int64_t offset, size_t max_len, bool at_least_one);
+/* How many bytes log_read could give over all segments, at most max_len. */
+size_t mock_log_available(const struct log *log, int64_t offset, size_t max_len);
+/* The first batch whose highest timestamp is at least that; NULL: none. */
+const struct log_entry *mock_log_find_time(const struct log *log, int64_t timestamp_ms, const uint8_t **bytes);
+/* The batch with the highest timestamp; NULL: the log is empty. */
+const struct log_entry *mock_log_find_newest(const struct log *log, const uint8_t **bytes);
+
+#endif

@@ -1,0 +1,223 @@
+/* Produce and InitProducerId. */
+#include "mock/internal.h"
+
+#include <string.h>
+
+enum { MAX_BATCH_LEN = 1048588 }; /* message.max.bytes as Kafka has it by default */
+
+static int16_t append_batch(struct mock_cluster *cluster, struct log *log, const struct rj_record_batch *batch,
+                            const uint8_t *bytes, int64_t *base_offset)
+{
+    struct log_batch entry = {
+        .bytes = bytes, .len = (uint32_t)batch->len, .record_count = batch->last_offset_delta + 1,
+        .first_timestamp_ms = batch->base_timestamp_ms, .max_timestamp_ms = batch->max_timestamp_ms,
+        .producer_id = batch->producer_id, .producer_epoch = batch->producer_epoch,
+        .base_sequence = batch->base_sequence};
+    int16_t error = mock_log_check_sequence(log, &entry, base_offset);
+    if (error == RJ_KAFKA_DUPLICATE_SEQUENCE_NUMBER)
+        return RJ_KAFKA_NONE; /* sent again: the producer gets the answer that it missed */
+    if (error != RJ_KAFKA_NONE)
+        return error;
+    if (batch->len > cluster->options.limits.records_len - cluster->records_len)
+        return RJ_KAFKA_KAFKA_STORAGE_ERROR;
+    *base_offset = mock_log_append(log, &entry);
+    if (*base_offset < 0)
+        return RJ_KAFKA_KAFKA_STORAGE_ERROR;
+    cluster->records_len += batch->len;
+    cluster->has_news = true;
+    return RJ_KAFKA_NONE;
+}
+
+int16_t mock_append_bytes(struct mock_cluster *cluster, struct log *log, struct rj_bytes bytes)
+{
+    struct rj_record_batch batch;
+    int64_t base_offset;
+    if (rj_batch_read_unchecked(bytes, &batch, NULL) != RJ_OK)
+        return RJ_KAFKA_UNKNOWN_SERVER_ERROR;
+    return append_batch(cluster, log, &batch, bytes.data, &base_offset);
+}
+
+/* What Kafka demands of the batch of a Produce since version 3: exactly one, of magic 2, as its header says. */
+static int16_t judge_batch(const struct request *request, struct rj_bytes bytes, enum rj_err err,
+                           const struct rj_record_batch *batch)
+{
+    if (err == RJ_ERR_CORRUPT || err == RJ_ERR_LENGTH)
+        return RJ_KAFKA_CORRUPT_MESSAGE;
+    if (err != RJ_OK || batch->magic != 2 || batch->len != (size_t)bytes.len || batch->record_count < 1 ||
+        batch->last_offset_delta != batch->record_count - 1)
+        return RJ_KAFKA_INVALID_RECORD;
+    if (batch->attributes & RJ_BATCH_CONTROL)
+        return RJ_KAFKA_INVALID_RECORD;
+    if (rj_batch_compression(batch) > RJ_COMPRESSION_ZSTD ||
+        (rj_batch_compression(batch) == RJ_COMPRESSION_ZSTD && request->version < 7))
+        return RJ_KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
+    if (batch->len > MAX_BATCH_LEN)
+        return RJ_KAFKA_MESSAGE_TOO_LARGE;
+    if (batch->attributes & RJ_BATCH_TRANSACTIONAL)
+        return RJ_KAFKA_INVALID_TXN_STATE;
+    if (batch->producer_id >= 0 && (batch->producer_epoch < 0 || batch->base_sequence < 0))
+        return RJ_KAFKA_INVALID_RECORD;
+    return RJ_KAFKA_NONE;
+}
+
+/* Message sets of magic 0 and 1 become one batch of magic 2, in the scratch buffer. */
+static int16_t convert_up(struct request *request, struct rj_bytes bytes, struct rj_bytes *converted)
+{
+    struct mock_cluster *cluster = request->cluster;
+    size_t len = 0;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct rj_batch_writer writer;
+        int64_t offset = 0;
+        rj_batch_begin(&writer, 2, 0, cluster->scratch.data, cluster->scratch.capacity);
+        for (int32_t at = 0; at < bytes.len;) {
+            struct rj_record_batch message;
+            struct rj_record record;
+            struct rj_record_reader reader;
+            bool more = true;
+            struct rj_bytes rest = {bytes.data + at, bytes.len - at};
+            if (rj_batch_read(rest, &message, NULL) != RJ_OK || message.magic > 1)
+                return RJ_KAFKA_CORRUPT_MESSAGE;
+            struct rj_bytes plain = message.records;
+            if (rj_batch_compression(&message) != RJ_COMPRESSION_NONE &&
+                !mock_decompress(rj_batch_compression(&message), message.magic, message.records, &cluster->arena, &plain))
+                return RJ_KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
+            rj_record_reader_init(&reader, &message, plain);
+            while (more && rj_record_next(&reader, &record, &more, NULL) == RJ_OK && more) {
+                record.offset = offset++;
+                rj_batch_add(&writer, &record, NULL, 0);
+            }
+            if (more)
+                return RJ_KAFKA_CORRUPT_MESSAGE;
+            at += (int32_t)message.len;
+        }
+        if (offset == 0)
+            return RJ_KAFKA_INVALID_RECORD;
+        enum rj_err err = rj_batch_finish(&writer, NULL, &len, NULL);
+        if (err == RJ_OK)
+            break;
+        cluster->scratch.len = 0;
+        if (err != RJ_ERR_SPACE || attempt == 1 || !mock_buffer_reserve(&cluster->scratch, len))
+            return RJ_KAFKA_KAFKA_STORAGE_ERROR;
+    }
+    *converted = (struct rj_bytes){cluster->scratch.data, (int32_t)len};
+    return RJ_KAFKA_NONE;
+}
+
+static int16_t produce_partition(struct request *request, struct topic *topic,
+                                 const struct rj_produce_request_partition_produce_data *data,
+                                 struct rj_produce_response_partition_produce_response *out)
+{
+    struct mock_cluster *cluster = request->cluster;
+    struct log *log = mock_find_log(topic, data->index);
+    if (log == NULL)
+        return RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    int32_t leader = mock_partition_leader(cluster, topic, data->index);
+    if (request->broker_id >= 0 && leader != request->broker_id) {
+        if (request->version >= 10) {
+            out->current_leader.leader_id = leader;
+            out->current_leader.leader_epoch = 0;
+        }
+        return RJ_KAFKA_NOT_LEADER_OR_FOLLOWER;
+    }
+    if (topic->is_internal)
+        return RJ_KAFKA_INVALID_TOPIC_EXCEPTION;
+    struct rj_bytes bytes = data->records;
+    if (bytes.len <= 0)
+        return RJ_KAFKA_INVALID_RECORD;
+    struct rj_record_batch batch;
+    int16_t error = request->version < 3 ? convert_up(request, bytes, &bytes) : RJ_KAFKA_NONE;
+    if (error == RJ_KAFKA_NONE) {
+        enum rj_err err = rj_batch_read(bytes, &batch, NULL);
+        error = judge_batch(request, bytes, err, &batch);
+    }
+    if (error == RJ_KAFKA_NONE)
+        error = append_batch(cluster, log, &batch, bytes.data, &out->base_offset);
+    if (error == RJ_KAFKA_NONE)
+        out->log_start_offset = log->start_offset;
+    return error;
+}
+
+static bool produce_topic(struct request *request, const struct rj_produce_request *asked,
+                          const struct rj_produce_request_topic_produce_data *data,
+                          struct rj_produce_response_topic_produce_response *out, bool *refused)
+{
+    struct mock_cluster *cluster = request->cluster;
+    struct topic *topic = request->version >= 13 ? mock_find_topic_by_id(cluster, &data->topic_id)
+                                                 : mock_find_topic(cluster, data->name);
+    out->name = data->name;
+    out->topic_id = data->topic_id;
+    if (!NEW_ITEMS(request, out->partition_responses, data->partition_data.count))
+        return false;
+    for (int32_t i = 0; i < data->partition_data.count; i++) {
+        struct rj_produce_response_partition_produce_response *partition = &out->partition_responses.items[i];
+        *partition = (struct rj_produce_response_partition_produce_response){
+            .index = data->partition_data.items[i].index, .base_offset = -1, .log_append_time_ms = -1,
+            .log_start_offset = -1, .current_leader = {.leader_id = -1, .leader_epoch = -1}};
+        if (asked->acks < -1 || asked->acks > 1)
+            partition->error_code = RJ_KAFKA_INVALID_REQUIRED_ACKS;
+        else if (topic == NULL)
+            partition->error_code = request->version >= 13 ? RJ_KAFKA_UNKNOWN_TOPIC_ID
+                                                           : RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        else
+            partition->error_code = produce_partition(request, topic, &data->partition_data.items[i], partition);
+        *refused = *refused || partition->error_code != RJ_KAFKA_NONE;
+    }
+    return true;
+}
+
+enum outcome mock_handle_produce(struct request *request)
+{
+    const struct rj_produce_request *asked = request->body;
+    struct rj_produce_response *response = mock_new_response(request);
+    bool refused = false;
+    if (response == NULL || !NEW_ITEMS(request, response->responses, asked->topic_data.count))
+        return OUTCOME_CLOSE;
+    for (int32_t i = 0; i < asked->topic_data.count; i++)
+        if (!produce_topic(request, asked, &asked->topic_data.items[i], &response->responses.items[i], &refused))
+            return OUTCOME_CLOSE;
+    if (asked->acks == 0) /* nobody hears of an error: Kafka closes the connection, so that the producer looks again */
+        return refused ? OUTCOME_CLOSE : OUTCOME_SILENT;
+    return mock_answer_request(request, response, RJ_RULE_NONE);
+}
+
+enum outcome mock_handle_init_producer_id(struct request *request)
+{
+    const struct rj_init_producer_id_request *asked = request->body;
+    struct rj_init_producer_id_response *response = mock_new_response(request);
+    if (response == NULL)
+        return OUTCOME_CLOSE;
+    if (rj_string_is_null(asked->transactional_id)) {
+        response->producer_id = request->cluster->next_producer_id++;
+        response->producer_epoch = 0;
+    } else {
+        response->error_code = rj_string_is_empty(asked->transactional_id) ? RJ_KAFKA_INVALID_REQUEST
+                                                                           : RJ_KAFKA_NOT_COORDINATOR;
+        response->producer_epoch = -1;
+    }
+    return mock_answer_request(request, response, RJ_RULE_NONE);
+}
+
+int16_t mock_append(struct mock_cluster *cluster, const char *topic_name, int32_t partition, struct rj_bytes key,
+                    struct rj_bytes value)
+{
+    struct topic *topic = mock_find_topic(cluster, (struct rj_string){topic_name, (int32_t)strlen(topic_name)});
+    struct log *log = topic ? mock_find_log(topic, partition) : NULL;
+    if (log == NULL)
+        return RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    struct rj_record record = {.timestamp_ms = mock_now_ms(cluster), .key = key, .value = value};
+    size_t len = 0;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct rj_batch_writer writer;
+        rj_batch_begin(&writer, 2, 0, cluster->scratch.data, cluster->scratch.capacity);
+        rj_batch_add(&writer, &record, NULL, 0);
+        enum rj_err err = rj_batch_finish(&writer, NULL, &len, NULL);
+        if (err == RJ_OK)
+            break;
+        cluster->scratch.len = 0;
+        if (err != RJ_ERR_SPACE || attempt == 1 || !mock_buffer_reserve(&cluster->scratch, len))
+            return RJ_KAFKA_KAFKA_STORAGE_ERROR;
+    }
+    int16_t error = mock_append_bytes(cluster, log, (struct rj_bytes){cluster->scratch.data, (int32_t)len});
+    mock_flush_connections(cluster);
+    return error;
+}

@@ -1,0 +1,138 @@
+/* CreateTopics, DeleteTopics, CreatePartitions. */
+#include "mock/internal.h"
+
+/* What is wrong with one topic of a CreateTopics request; *count is how many partitions it would get. */
+static int16_t judge_new_topic(const struct mock_cluster *cluster,
+                               const struct rj_create_topics_request_creatable_topic *asked, int32_t *count,
+                               int16_t *replication_factor)
+{
+    *count = asked->num_partitions == -1 ? cluster->options.default_partition_count : asked->num_partitions;
+    *replication_factor = asked->replication_factor == -1 ? 1 : asked->replication_factor;
+    if (asked->assignments.count > 0) {
+        if (asked->num_partitions != -1 || asked->replication_factor != -1)
+            return RJ_KAFKA_INVALID_REQUEST;
+        *count = asked->assignments.count;
+        *replication_factor = (int16_t)asked->assignments.items[0].broker_ids.count;
+    }
+    if (!mock_valid_topic_name(asked->name))
+        return RJ_KAFKA_INVALID_TOPIC_EXCEPTION;
+    if (mock_find_topic(cluster, asked->name) != NULL)
+        return RJ_KAFKA_TOPIC_ALREADY_EXISTS;
+    if (*count < 1)
+        return RJ_KAFKA_INVALID_PARTITIONS;
+    if (*replication_factor < 1 || *replication_factor > cluster->options.broker_count)
+        return RJ_KAFKA_INVALID_REPLICATION_FACTOR;
+    return RJ_KAFKA_NONE;
+}
+
+static bool is_named_twice(const struct rj_create_topics_request *asked, struct rj_string name)
+{
+    int count = 0;
+    for (int32_t i = 0; i < asked->topics.count; i++)
+        count += rj_string_equal(asked->topics.items[i].name, name);
+    return count > 1;
+}
+
+static struct rj_string message_of(int16_t error_code)
+{
+    switch (error_code) {
+    case RJ_KAFKA_NONE: return RJ_NULL_STRING;
+    case RJ_KAFKA_TOPIC_ALREADY_EXISTS: return RJ_STRING("The topic exists.");
+    case RJ_KAFKA_INVALID_PARTITIONS: return RJ_STRING("The number of partitions must be larger than it is, and at least 1.");
+    case RJ_KAFKA_INVALID_REPLICATION_FACTOR: return RJ_STRING("There are not as many brokers.");
+    case RJ_KAFKA_INVALID_TOPIC_EXCEPTION: return RJ_STRING("The name is not valid.");
+    case RJ_KAFKA_POLICY_VIOLATION: return RJ_STRING("The mock cluster's limit of partitions would be passed.");
+    case RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION: return RJ_STRING("There is no such topic.");
+    case RJ_KAFKA_INVALID_REQUEST: return RJ_STRING("The topic is named twice, or has both counts and assignments.");
+    default: return RJ_STRING("The request was refused.");
+    }
+}
+
+enum outcome mock_handle_create_topics(struct request *request)
+{
+    const struct rj_create_topics_request *asked = request->body;
+    struct mock_cluster *cluster = request->cluster;
+    struct rj_create_topics_response *response = mock_new_response(request);
+    if (response == NULL || !NEW_ITEMS(request, response->topics, asked->topics.count))
+        return OUTCOME_CLOSE;
+    for (int32_t i = 0; i < asked->topics.count; i++) {
+        struct rj_create_topics_response_creatable_topic_result *out = &response->topics.items[i];
+        int32_t count;
+        int16_t replication_factor;
+        out->name = asked->topics.items[i].name;
+        out->num_partitions = out->replication_factor = -1;
+        out->configs.count = -1;
+        out->error_code = is_named_twice(asked, out->name)
+                              ? RJ_KAFKA_INVALID_REQUEST
+                              : judge_new_topic(cluster, &asked->topics.items[i], &count, &replication_factor);
+        if (out->error_code == RJ_KAFKA_NONE && !asked->validate_only)
+            out->error_code = mock_add_topic(cluster, out->name, count, NULL, false);
+        out->error_message = message_of(out->error_code);
+        if (out->error_code != RJ_KAFKA_NONE)
+            continue;
+        out->num_partitions = count;
+        out->replication_factor = replication_factor;
+        out->configs.count = 0;
+        struct topic *topic = mock_find_topic(cluster, out->name);
+        if (topic != NULL) {
+            topic->replication_factor = replication_factor;
+            out->topic_id = topic->topic_id;
+        }
+    }
+    return mock_answer_request(request, response, RJ_RULE_NONE);
+}
+
+enum outcome mock_handle_delete_topics(struct request *request)
+{
+    const struct rj_delete_topics_request *asked = request->body;
+    struct mock_cluster *cluster = request->cluster;
+    struct rj_delete_topics_response *response = mock_new_response(request);
+    int32_t count = request->version >= 6 ? asked->topics.count : asked->topic_names.count;
+    if (response == NULL || !NEW_ITEMS(request, response->responses, count))
+        return OUTCOME_CLOSE;
+    for (int32_t i = 0; i < count; i++) {
+        struct rj_delete_topics_response_deletable_topic_result *out = &response->responses.items[i];
+        out->name = request->version >= 6 ? asked->topics.items[i].name : asked->topic_names.items[i];
+        bool is_by_id = rj_string_is_null(out->name);
+        if (is_by_id)
+            out->topic_id = asked->topics.items[i].topic_id;
+        struct topic *topic = is_by_id ? mock_find_topic_by_id(cluster, &out->topic_id) : mock_find_topic(cluster, out->name);
+        if (topic == NULL) {
+            out->error_code = is_by_id ? RJ_KAFKA_UNKNOWN_TOPIC_ID : RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+            out->error_message = message_of(RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+            continue;
+        }
+        out->topic_id = topic->topic_id;
+        if (is_by_id) {
+            bool ok = true;
+            out->name = rj_arena_copy_string(&cluster->arena, topic->name_view, &ok);
+        }
+        if (topic == cluster->offsets_topic)
+            out->error_code = RJ_KAFKA_INVALID_REQUEST;
+        else
+            mock_remove_topic(cluster, topic);
+    }
+    return mock_answer_request(request, response, RJ_RULE_NONE);
+}
+
+enum outcome mock_handle_create_partitions(struct request *request)
+{
+    const struct rj_create_partitions_request *asked = request->body;
+    struct mock_cluster *cluster = request->cluster;
+    struct rj_create_partitions_response *response = mock_new_response(request);
+    if (response == NULL || !NEW_ITEMS(request, response->results, asked->topics.count))
+        return OUTCOME_CLOSE;
+    for (int32_t i = 0; i < asked->topics.count; i++) {
+        struct rj_create_partitions_response_create_partitions_topic_result *out = &response->results.items[i];
+        out->name = asked->topics.items[i].name;
+        struct topic *topic = mock_find_topic(cluster, out->name);
+        if (topic == NULL)
+            out->error_code = RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        else if (asked->topics.items[i].count <= topic->partition_count)
+            out->error_code = RJ_KAFKA_INVALID_PARTITIONS;
+        else if (!asked->validate_only)
+            out->error_code = mock_grow_topic(cluster, topic, asked->topics.items[i].count);
+        out->error_message = message_of(out->error_code);
+    }
+    return mock_answer_request(request, response, RJ_RULE_NONE);
+}
