@@ -239,6 +239,17 @@ free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# source_files GLOB...: what is under version control, or in a copy without git everything but build/ and out/.
+source_files() {
+  local glob names=()
+  cd "$REJOIN_ROOT"
+  git ls-files --cached --others --exclude-standard -- "$@" 2>/dev/null && return 0
+  for glob in "$@"; do
+    names+=(-o -name "$glob")
+  done
+  find . \( -path ./build -o -path ./out -o -path ./.git \) -prune -o -type f \( "${names[@]:1}" \) -print | sed 's#^\./##'
+}
+
 # --- building ----------------------------------------------------------------------------------------------------
 
 BUILD_PIECES="gcc libc cmake ninja python pkgconfig libuv jansson libpcap zlib lz4 zstd snappy"
