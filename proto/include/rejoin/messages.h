@@ -3671,7 +3671,7 @@ struct rj_streams_group_metadata_value {
     int32_t epoch; /* 0+ */
     int64_t metadata_hash; /* 0+ */
     int32_t validated_topology_epoch; /* 0+, tag 0, default -1 */
-    struct rj_streams_group_metadata_value_last_assignment_config_array last_assignment_configs; /* 0+, null 0+, tag 1, default null */
+    struct rj_streams_group_metadata_value_last_assignment_config_array last_assignment_configs; /* 0+, null 0+, tag 1 */
     struct rj_unknown_tags *unknown_tags; /* null: none */
 };
 extern const struct rj_message_schema rj_streams_group_metadata_value_schema;

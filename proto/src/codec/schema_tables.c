@@ -3886,7 +3886,7 @@ static const struct rj_schema_field rj_streams_group_metadata_value_fields[] = {
     {"epoch", "epoch", NULL, offsetof(struct rj_streams_group_metadata_value, epoch), RJ_TYPE_INT32, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
     {"metadataHash", "metadata_hash", NULL, offsetof(struct rj_streams_group_metadata_value, metadata_hash), RJ_TYPE_INT64, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
     {"validatedTopologyEpoch", "validated_topology_epoch", NULL, offsetof(struct rj_streams_group_metadata_value, validated_topology_epoch), RJ_TYPE_INT32, 0, {0, 32767}, {1, 0}, {0, 32767}, 0, RJ_DEFAULT_NUMBER, INT64_C(-1)},
-    {"lastAssignmentConfigs", "last_assignment_configs", &rj_streams_group_metadata_value_last_assignment_config_rows, offsetof(struct rj_streams_group_metadata_value, last_assignment_configs), RJ_TYPE_STRUCT, RJ_FIELD_ARRAY, {0, 32767}, {0, 32767}, {0, 32767}, 1, RJ_DEFAULT_NULL, 0},
+    {"lastAssignmentConfigs", "last_assignment_configs", &rj_streams_group_metadata_value_last_assignment_config_rows, offsetof(struct rj_streams_group_metadata_value, last_assignment_configs), RJ_TYPE_STRUCT, RJ_FIELD_ARRAY, {0, 32767}, {0, 32767}, {0, 32767}, 1, RJ_DEFAULT_ZERO, 0},
 };
 static const struct rj_schema_struct rj_streams_group_metadata_value_rows = {
     "StreamsGroupMetadataValue", rj_streams_group_metadata_value_fields, 4, sizeof(struct rj_streams_group_metadata_value), offsetof(struct rj_streams_group_metadata_value, unknown_tags)};
