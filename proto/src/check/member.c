@@ -128,7 +128,7 @@ static void judge_evict(const struct dialogue_part *part, struct member *member,
     struct rj_checker *checker = part->checker;
     int64_t limit = member->session_timeout_high_ms + (int64_t)checker->config.timer_slack_ms;
     if (member->group->blind || member->session_timeout_high_ms == 0 || member->alive_response_ms == 0 ||
-        member->join_pending || member->sync_pending || member->state != MEMBER_IN)
+        member->group->disturbed_frame > member->generation_frame || member->join_pending || member->sync_pending || member->state != MEMBER_IN)
         return;
     int64_t silent_ms = part->request->time_ms - member->alive_response_ms;
     if (judged(checker, RJ_RULE_T_MEMBER_EVICT, silent_ms <= limit))
@@ -226,6 +226,8 @@ void member_answered(const struct dialogue_part *part, struct group *group, stru
         judge_static_one(part, member, response);
         if (response->api_key == RJ_API_HEARTBEAT)
             judge_evict(part, member, response);
+        if (response->api_key == RJ_API_HEARTBEAT && !group->blind && member->state == MEMBER_IN)
+            judged(part->checker, RJ_RULE_T_NO_EARLY_EVICT, true); /* it was not refused */
     }
     if (error == RJ_KAFKA_NONE && response->api_key == RJ_API_HEARTBEAT)
         judge_ended(part, member, generation, response);
