@@ -82,6 +82,7 @@ static struct story_member *add_member(struct story_group *group, const struct c
     return member;
 }
 
+__attribute__((format(printf, 6, 7)))
 static void add_event(struct story_group *group, const struct story_member *member, const char *kind, uint64_t frame,
                       int64_t time_us, const char *format, ...)
 {
@@ -222,11 +223,14 @@ static void find_expired(struct story_group *group, struct story_rebalance *reba
         member->presence = STORY_GONE;
         int64_t silent_ms = (rebalance->trigger.time_us - member->seen_us) / 1000;
         bool expired = silent_ms >= member->session_timeout_ms - 500;
-        add_event(group, member, expired ? "expired" : "dropped", rebalance->trigger.frame, exchange->response_time_us,
-                  expired ? "%s was removed after %lld ms of silence (session timeout %d ms)" :
-                            "%s is not in generation %d: it did not join in time", member->client_id,
-                  expired ? (long long)silent_ms : 0LL, expired ? (int)member->session_timeout_ms :
-                                                                  (int)list->generation_id);
+        if (expired)
+            add_event(group, member, "expired", rebalance->trigger.frame, exchange->response_time_us,
+                      "%s was removed after %lld ms of silence (session timeout %d ms)", member->client_id,
+                      (long long)silent_ms, (int)member->session_timeout_ms);
+        else
+            add_event(group, member, "dropped", rebalance->trigger.frame, exchange->response_time_us,
+                      "%s is not in generation %d: it did not join in time", member->client_id,
+                      (int)list->generation_id);
         if (rebalance->trigger.cause != STORY_UNKNOWN || !expired)
             continue;
         rebalance->trigger.cause = STORY_MEMBER_EXPIRED;

@@ -237,7 +237,7 @@ static bool goes_on(struct connection *connection, struct rj_bytes bytes)
     switch (verdict.action) {
     case MOCK_ANSWER_ERROR:
         body = mock_error_response(request, verdict.error_code);
-        /* fall through */
+        __attribute__((fallthrough));
     case MOCK_ANSWER_BODY:
         if (body != NULL)
             mock_answer_connection(connection, body, RJ_RULE_NONE);
