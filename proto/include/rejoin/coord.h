@@ -37,6 +37,7 @@ struct rj_config {
     int64_t offsets_retention_check_interval_ms; /* 600 000 */
     int32_t offsets_commit_timeout_ms;        /* 5 000: how long a write may stay without a result */
     int32_t offsets_topic_num_partitions;     /* 50 */
+    bool is_active;                           /* false: the component has not started, everything is refused with 15 */
     struct rj_behaviour behaviour;
 };
 
@@ -75,7 +76,8 @@ const struct rj_topic *rj_topic_by_id(const struct rj_topic_table *table, const 
 enum rj_resource_type { RJ_RESOURCE_TOPIC = 2, RJ_RESOURCE_GROUP = 3, RJ_RESOURCE_CLUSTER = 4,
                         RJ_RESOURCE_TRANSACTIONAL_ID = 5 };   /* Kafka's codes */
 enum rj_operation { RJ_OPERATION_ALL = 2, RJ_OPERATION_READ = 3, RJ_OPERATION_WRITE = 4, RJ_OPERATION_CREATE = 5,
-                    RJ_OPERATION_DELETE = 6, RJ_OPERATION_ALTER = 7, RJ_OPERATION_DESCRIBE = 8 }; /* Kafka's codes */
+                    RJ_OPERATION_DELETE = 6, RJ_OPERATION_ALTER = 7, RJ_OPERATION_DESCRIBE = 8,
+                    RJ_OPERATION_DESCRIBE_CONFIGS = 10, RJ_OPERATION_ALTER_CONFIGS = 11 }; /* Kafka's codes */
 
 struct rj_right { /* one ACL of the principal */
     enum rj_resource_type resource_type;
@@ -191,6 +193,7 @@ struct rj_update {
     int32_t append_count;
     const struct rj_state_change *changes;
     int32_t change_count;
+    bool entropy_used; /* a new member id was made from the event's entropy */
 };
 
 /* ---- Calls ---------------------------------------------------------------------------------------------------- */
@@ -200,10 +203,14 @@ enum rj_err rj_coord_create(struct rj_coord **coord, const struct rj_allocator *
                             const struct rj_limits *limits, const struct rj_config *config);
 void rj_coord_destroy(struct rj_coord *coord);
 
-/* RJ_OK, always with a valid update; RJ_ERR_API for a request that the coordinator does not serve (nothing changed). */
+/* RJ_OK, always with a valid update; RJ_ERR_API for a request that the coordinator does not serve, RJ_ERR_MEMORY for any
+ * other event that there is no memory for (a request is answered by rule limit-memory instead): nothing has changed
+ * then, the update is empty, and the event may be repeated. A tick stops behind a timer that writes records, so that
+ * their answers come before the next timer's: tick until rj_next_deadline_ms lies ahead. */
 enum rj_err rj_step(struct rj_coord *coord, const struct rj_event *event, struct rj_update *update);
 
-/* The time of the next timer; INT64_MAX: none. */
+/* Never later than the next timer, earlier where that was put off in the meantime (a tick then does nothing);
+ * INT64_MAX: none. */
 int64_t rj_next_deadline_ms(const struct rj_coord *coord);
 
 /* Verifies every invariant of the whole state; false: *broken says which. For tests and fuzzing. */

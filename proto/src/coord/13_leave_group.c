@@ -1,0 +1,182 @@
+/* LeaveGroup (API key 13).
+ *
+ * 1  ThrottleTimeMs; 2 answered before throttling (KIP-219)
+ * 3  several members, by member id or by instance id, each with its own error (KIP-345)
+ * 4  flexible
+ * 5  Reason for each member (KIP-800) */
+#include "coord/api.h"
+#include "coord/parked.h"
+#include "coord/rebalance.h"
+#include "coord/reply.h"
+#include "coord/writes.h"
+
+struct facts {
+    const struct rj_leave_group_request *request;
+    int16_t version;
+    struct rj_group *group;
+};
+
+typedef struct rj_leave_group_request_member_identity leaver;
+
+static int32_t leaver_count(const struct facts *facts) { return facts->version < 3 ? 1 : facts->request->members.count; }
+
+static leaver leaver_at(const struct facts *facts, int32_t i)
+{
+    if (facts->version >= 3)
+        return facts->request->members.items[i];
+    return (leaver){.member_id = facts->request->member_id};
+}
+
+static struct rj_verdict judge(const struct rj_call *call, const struct facts *facts)
+{
+    struct rj_string group_id = facts->request->group_id;
+    RJ_REQUIRE(rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, group_id, RJ_OPERATION_READ), LEAVE_AUTH,
+               GROUP_AUTHORIZATION_FAILED);
+    RJ_REQUIRE(call->coord->config.is_active, LEAVE_NOT_ACTIVE, COORDINATOR_NOT_AVAILABLE);
+    RJ_REQUIRE(!rj_string_is_empty(group_id), LEAVE_GROUP_ID_EMPTY, INVALID_GROUP_ID);
+    RJ_REQUIRE(call->coord->status != RJ_COORD_UNLOADED, LEAVE_WRONG_BROKER, NOT_COORDINATOR);
+    RJ_REQUIRE(call->coord->status != RJ_COORD_LOADING, LEAVE_LOADING, COORDINATOR_LOAD_IN_PROGRESS);
+    RJ_REQUIRE(facts->group == NULL || facts->group->state != RJ_GROUP_DEAD, LEAVE_DEAD, COORDINATOR_NOT_AVAILABLE);
+    return RJ_ACCEPTED;
+}
+
+static struct rj_verdict judge_leaver(const struct rj_group *group, const leaver *who)
+{
+    const struct rj_identity *identity = group ? rj_identity_find(group, who->member_id) : NULL;
+    RJ_REQUIRE(group != NULL, LEAVE_UNKNOWN_GROUP, UNKNOWN_MEMBER_ID);
+    if (who->member_id.len == 0) {
+        RJ_REQUIRE(who->group_instance_id.data != NULL && rj_member_by_instance(group, who->group_instance_id) != NULL,
+                   LEAVE_EMPTY_ID_UNKNOWN, UNKNOWN_MEMBER_ID);
+        return RJ_ACCEPTED;
+    }
+    if (identity != NULL && identity->is_pending)
+        return RJ_ACCEPTED;
+    return rj_judge_member(group, who->member_id, who->group_instance_id,
+                           (struct rj_rule_set){RJ_RULE_LEAVE_UNKNOWN_MEMBER, RJ_RULE_LEAVE_FENCED,
+                                                RJ_RULE_LEAVE_UNKNOWN_MEMBER});
+}
+
+static void remove_leaver(struct rj_group *group, const leaver *who)
+{
+    struct rj_timers *timers = &group->coord->timers;
+    struct rj_identity *identity = rj_identity_find(group, who->member_id);
+    struct rj_member *member =
+        who->member_id.len == 0 ? rj_member_by_instance(group, who->group_instance_id) : identity->member;
+    if (who->member_id.len > 0 && identity->is_pending) {
+        rj_timer_cancel(timers, &identity->timer);
+        rj_group_set_pending(group, identity, false);
+        rj_identity_forget_if_idle(identity);
+        return;
+    }
+    rj_timer_cancel(timers, &member->identity->timer);
+    rj_evict(group, member, RJ_RULE_LEAVE_PARKED_JOIN);
+}
+
+static size_t room_for(const struct facts *facts)
+{
+    size_t room = sizeof(struct rj_leave_group_response) + 64;
+    for (int32_t i = 0; i < leaver_count(facts); i++) {
+        leaver who = leaver_at(facts, i);
+        room += sizeof(struct rj_leave_group_response_member_response) + (size_t)who.member_id.len
+                + (size_t)who.group_instance_id.len + 64;
+    }
+    return room;
+}
+
+static struct rj_write *prepare(const struct rj_call *call, const struct facts *facts)
+{
+    struct rj_write *write = rj_write_prepare(call->coord, room_for(facts), 0, 0);
+    if (write == NULL)
+        return NULL;
+    struct rj_leave_group_response *response = rj_write_take(write, sizeof(*response));
+    *response = (struct rj_leave_group_response){.error_code = 0};
+    if (facts->version >= 3)
+        response->members.items = rj_write_take(
+            write, (size_t)leaver_count(facts) * sizeof(struct rj_leave_group_response_member_response));
+    write->origin = call->origin;
+    write->body = response;
+    return write;
+}
+
+static void add_result(struct rj_write *write, const struct facts *facts, const leaver *who, struct rj_verdict verdict)
+{
+    struct rj_leave_group_response *response = write->body;
+    if (write->rule == RJ_RULE_NONE)
+        write->rule = verdict.rule;
+    if (facts->version < 3) {
+        response->error_code = verdict.error;
+        return;
+    }
+    response->members.items[response->members.count++] = (struct rj_leave_group_response_member_response){
+        .member_id = rj_write_string(write, who->member_id),
+        .group_instance_id = rj_write_string(write, who->group_instance_id), .error_code = verdict.error};
+}
+
+void rj_fail_leave_group(void *body, int16_t error)
+{
+    struct rj_leave_group_response *response = body;
+    response->error_code = error;
+    response->members.count = 0;
+}
+
+static void refuse(const struct rj_call *call, struct rj_verdict verdict)
+{
+    struct rj_leave_group_response *response = rj_output_take(&call->coord->output, sizeof(*response));
+    *response = (struct rj_leave_group_response){.error_code = verdict.error};
+    rj_reply(call->coord, &call->origin, response, verdict.rule);
+}
+
+/* One batch is at most one rebalance (leave-then-rebalance). */
+static enum rj_outcome apply(const struct facts *facts, struct rj_write *write)
+{
+    bool anybody = false;
+    struct rj_cause cause = {RJ_RULE_LEAVE_THEN_REBALANCE, RJ_NULL_STRING};
+    for (int32_t i = 0; i < leaver_count(facts); i++) {
+        leaver who = leaver_at(facts, i);
+        struct rj_verdict verdict = judge_leaver(facts->group, &who);
+        add_result(write, facts, &who, verdict);
+        if (verdict.rule != RJ_RULE_NONE)
+            continue;
+        remove_leaver(facts->group, &who);
+        anybody = true;
+    }
+    if (!anybody || facts->group->state == RJ_GROUP_EMPTY)
+        return RJ_OUTCOME_NONE;
+    return rj_rebalance_or_complete(facts->group, cause);
+}
+
+bool rj_leave_group(const struct rj_call *call)
+{
+    struct rj_coord *coord = call->coord;
+    struct facts facts = {.request = call->body, .version = call->origin.version};
+    facts.group = rj_group_find(coord, facts.request->group_id);
+    if (!rj_output_reserve(&coord->output, rj_refusal_need()))
+        return false;
+    struct rj_verdict verdict = judge(call, &facts);
+    if (verdict.rule != RJ_RULE_NONE) {
+        refuse(call, verdict);
+        return true;
+    }
+    if (facts.group != NULL && !rj_cascade_reserve(facts.group, NULL, false))
+        return false;
+    struct rj_write *write = prepare(call, &facts);
+    if (write == NULL)
+        return false;
+    enum rj_outcome outcome = apply(&facts, write);
+    if (outcome == RJ_OUTCOME_EMPTIED) {
+        struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
+        *record = rj_group_record(facts.group, NULL);
+        coord->next_position++;
+        rj_write_start(coord, write, RJ_WRITE_REPLY, record, 1);
+        return true;
+    }
+    if (outcome == RJ_OUTCOME_VOTE_FAILED) {
+        rj_fail_leave_group(write->body, RJ_KAFKA_UNKNOWN_SERVER_ERROR);
+        write->rule = RJ_RULE_JOIN_DUPLICATE_PROTOCOLS;
+    }
+    if (facts.group == NULL)
+        rj_write_answer(coord, write); /* an exception in Kafka, which does not wait */
+    else
+        rj_write_wait(coord, write);
+    return true;
+}

@@ -1,0 +1,283 @@
+/* Committing offsets. */
+#include "coord/commit.h"
+
+#include "coord/offsets.h"
+
+typedef struct rj_offset_commit_request_topic request_topic;
+typedef struct rj_offset_commit_request_partition request_partition;
+
+/* Kafka's units: UTF-16, not bytes. */
+static int64_t utf16_len(struct rj_string text)
+{
+    int64_t len = 0;
+    for (int32_t i = 0; i < text.len; i++) {
+        uint8_t c = (uint8_t)text.data[i];
+        len += (c & 0xc0) != 0x80;
+        len += c >= 0xf0;
+    }
+    return len;
+}
+
+static int64_t partitions_of(const struct rj_offset_commit_request *request)
+{
+    int64_t count = 0;
+    for (int32_t t = 0; t < request->topics.count; t++)
+        count += request->topics.items[t].partitions.count;
+    return count;
+}
+
+static size_t room_for(const struct rj_offset_commit_request *request)
+{
+    size_t room = sizeof(struct rj_offset_commit_response) + 64;
+    for (int32_t t = 0; t < request->topics.count; t++)
+        room += sizeof(struct rj_offset_commit_response_topic) + (size_t)request->topics.items[t].name.len + 64
+                + (size_t)request->topics.items[t].partitions.count
+                      * sizeof(struct rj_offset_commit_response_partition);
+    return room;
+}
+
+/* ---- The answer ------------------------------------------------------------------------------------------------------ */
+
+static struct rj_offset_commit_response_topic *answer_topic(struct rj_commit *commit, int32_t t)
+{
+    struct rj_offset_commit_response_topic_array *topics = &commit->response->topics;
+    if (commit->answer_topic[t] < 0) {
+        const request_topic *asked = &commit->request->topics.items[t];
+        commit->answer_topic[t] = topics->count;
+        topics->items[topics->count++] = (struct rj_offset_commit_response_topic){
+            .name = rj_write_string(commit->write, asked->name), .topic_id = asked->topic_id,
+            .partitions.items = rj_write_take(commit->write, (size_t)asked->partitions.count
+                                                                 * sizeof(*topics->items->partitions.items))};
+    }
+    return &topics->items[commit->answer_topic[t]];
+}
+
+static void add_answer(struct rj_commit *commit, int32_t t, int32_t partition, int16_t error, enum rj_rule rule)
+{
+    struct rj_offset_commit_response_topic *topic = answer_topic(commit, t);
+    topic->partitions.items[topic->partitions.count++] =
+        (struct rj_offset_commit_response_partition){.partition_index = partition, .error_code = error};
+    if (commit->write->rule == RJ_RULE_NONE)
+        commit->write->rule = rule;
+}
+
+/* ---- The broker's own checks ------------------------------------------------------------------------------------------- */
+
+static const struct rj_topic *topic_of(const struct rj_call *call, const request_topic *asked)
+{
+    const struct rj_topic_table *topics = call->coord->topics;
+    if (topics == NULL)
+        return NULL;
+    bool by_id = call->origin.api_key == 8 && call->origin.version >= 10;
+    return by_id ? rj_topic_by_id(topics, &asked->topic_id) : rj_topic_by_name(topics, asked->name);
+}
+
+static struct rj_verdict judge_topic(const struct rj_call *call, const request_topic *asked,
+                                     const struct rj_topic *topic)
+{
+    bool by_id = call->origin.api_key == 8 && call->origin.version >= 10;
+    RJ_REQUIRE(topic != NULL || !by_id, OC_TOPIC_ID_UNKNOWN, UNKNOWN_TOPIC_ID);
+    struct rj_string name = by_id ? topic->name : asked->name;
+    RJ_REQUIRE(rj_is_allowed(call->rights, RJ_RESOURCE_TOPIC, name, RJ_OPERATION_READ), OC_AUTH_TOPIC,
+               TOPIC_AUTHORIZATION_FAILED);
+    return RJ_ACCEPTED;
+}
+
+static struct rj_verdict judge_partition(const struct rj_topic *topic, int32_t partition)
+{
+    RJ_REQUIRE(topic != NULL && partition >= 0 && partition < topic->partition_count, OC_UNKNOWN_PARTITION,
+               UNKNOWN_TOPIC_OR_PARTITION);
+    return RJ_ACCEPTED;
+}
+
+static struct rj_verdict judge_one(const struct rj_commit *commit, int32_t t, int32_t p)
+{
+    const request_topic *asked = &commit->request->topics.items[t];
+    const struct rj_topic *topic = topic_of(commit->call, asked);
+    struct rj_verdict verdict = judge_topic(commit->call, asked, topic);
+    return verdict.rule != RJ_RULE_NONE ? verdict
+                                        : judge_partition(topic, asked->partitions.items[p].partition_index);
+}
+
+bool rj_commit_begin(struct rj_commit *commit, size_t extra_len)
+{
+    const struct rj_call *call = commit->call;
+    struct rj_coord *coord = call->coord;
+    const struct rj_offset_commit_request *request = commit->request;
+    int64_t count = partitions_of(request);
+    struct rj_output_need need = {
+        .replies = 1, .appends = 1, .changes = 1,
+        .bytes = rj_output_len((size_t)request->topics.count * sizeof(int32_t)) + 256
+                 + 3 * rj_output_len((size_t)count * sizeof(void *))
+                 + (size_t)count * (sizeof(struct rj_offsets_record) + rj_offset_record_len())};
+    if (!rj_output_reserve(&coord->output, need))
+        return false;
+    commit->write = rj_write_prepare(coord, room_for(request) + extra_len, (int32_t)count, 0);
+    if (commit->write == NULL)
+        return false;
+    commit->write->origin = call->origin;
+    commit->response = rj_write_take(commit->write, sizeof(*commit->response));
+    *commit->response = (struct rj_offset_commit_response){.throttle_time_ms = 0};
+    commit->response->topics.items =
+        rj_write_take(commit->write, (size_t)request->topics.count * sizeof(struct rj_offset_commit_response_topic));
+    commit->write->body = commit->response;
+    commit->answer_topic = rj_output_take(&coord->output, (size_t)request->topics.count * sizeof(int32_t));
+    commit->offsets = rj_output_take(&coord->output, (size_t)count * sizeof(void *));
+    commit->partitions = rj_output_take(&coord->output, (size_t)count * sizeof(void *));
+    for (int32_t t = 0; t < request->topics.count; t++)
+        commit->answer_topic[t] = -1;
+    return true;
+}
+
+/* Calls for each partition of the request, refused ones too. */
+static void each(struct rj_commit *commit, void (*visit)(struct rj_commit *, int32_t t, int32_t p, struct rj_verdict),
+                 const struct rj_verdict *same)
+{
+    for (int32_t t = 0; t < commit->request->topics.count; t++)
+        for (int32_t p = 0; p < commit->request->topics.items[t].partitions.count; p++)
+            visit(commit, t, p, same ? *same : judge_one(commit, t, p));
+}
+
+static void add_refused(struct rj_commit *commit, int32_t t, int32_t p, struct rj_verdict verdict)
+{
+    if (verdict.rule == RJ_RULE_NONE)
+        commit->forwarded_count++;
+    else
+        add_answer(commit, t, commit->request->topics.items[t].partitions.items[p].partition_index, verdict.error,
+                   verdict.rule);
+}
+
+void rj_commit_check_topics(struct rj_commit *commit) { each(commit, add_refused, NULL); }
+
+void rj_commit_refuse_all(struct rj_commit *commit, struct rj_verdict verdict)
+{
+    each(commit, add_refused, &verdict);
+}
+
+void rj_commit_refuse_forwarded(struct rj_commit *commit, struct rj_verdict verdict)
+{
+    for (int32_t t = 0; t < commit->request->topics.count; t++)
+        for (int32_t p = 0; p < commit->request->topics.items[t].partitions.count; p++)
+            if (judge_one(commit, t, p).rule == RJ_RULE_NONE)
+                add_refused(commit, t, p, verdict);
+}
+
+/* ---- Values ---------------------------------------------------------------------------------------------------------- */
+
+static struct rj_verdict judge_metadata(const struct rj_commit *commit, const request_partition *asked)
+{
+    RJ_REQUIRE(utf16_len(asked->committed_metadata) <= commit->call->coord->config.offset_metadata_max_bytes,
+               OC_METADATA_SIZE, OFFSET_METADATA_TOO_LARGE);
+    return RJ_ACCEPTED;
+}
+
+static bool prepare_one(struct rj_commit *commit, const request_topic *topic, const request_partition *asked)
+{
+    struct rj_coord *coord = commit->call->coord;
+    struct rj_string metadata = asked->committed_metadata.data ? asked->committed_metadata : RJ_EMPTY_STRING;
+    const struct rj_topic *known = topic_of(commit->call, topic);
+    struct rj_string name = commit->call->origin.version >= 10 && commit->producer_id < 0 ? known->name : topic->name;
+    struct rj_offset_partition *partition = rj_offset_partition_prepare(commit->group, name, asked->partition_index);
+    if (partition == NULL)
+        return false;
+    struct rj_offset *offset = rj_offset_prepare(coord, metadata);
+    if (offset == NULL) {
+        rj_offset_partition_forget_if_idle(partition);
+        return false;
+    }
+    offset->offset = asked->committed_offset;
+    offset->leader_epoch = asked->committed_leader_epoch;
+    offset->commit_timestamp_ms = commit->call->origin.version == 1 && asked->commit_timestamp != -1
+                                      && commit->producer_id < 0 ? asked->commit_timestamp : coord->now_ms;
+    if (commit->request->retention_time_ms != -1)
+        offset->expire_timestamp_ms = coord->now_ms + commit->request->retention_time_ms;
+    offset->topic_id = topic->topic_id;
+    offset->producer_id = commit->producer_id;
+    partition->holds++; /* the write's, until its result */
+    commit->offsets[commit->record_count] = offset;
+    commit->partitions[commit->record_count++] = partition;
+    return true;
+}
+
+static void give_up(struct rj_commit *commit)
+{
+    for (int32_t i = 0; i < commit->record_count; i++) {
+        rj_memory_free(&commit->call->coord->memory, commit->offsets[i]);
+        rj_offset_partition_drop(commit->partitions[i]);
+    }
+    rj_write_discard(commit->call->coord, commit->write);
+    if (commit->group != NULL)
+        rj_group_forget_if_idle(commit->group);
+}
+
+bool rj_commit_prepare(struct rj_commit *commit)
+{
+    bool ok = true;
+    for (int32_t t = 0; ok && t < commit->request->topics.count; t++) {
+        const request_topic *topic = &commit->request->topics.items[t];
+        for (int32_t p = 0; ok && p < topic->partitions.count; p++)
+            if (judge_one(commit, t, p).rule == RJ_RULE_NONE
+                && judge_metadata(commit, &topic->partitions.items[p]).rule == RJ_RULE_NONE)
+                ok = prepare_one(commit, topic, &topic->partitions.items[p]);
+    }
+    if (ok && commit->producer_id >= 0)
+        ok = rj_transaction_prepare(commit->call->coord, commit->producer_id) != NULL;
+    if (!ok)
+        give_up(commit);
+    return ok;
+}
+
+static void add_result(struct rj_commit *commit, int32_t t, int32_t p, struct rj_verdict verdict)
+{
+    const request_partition *asked = &commit->request->topics.items[t].partitions.items[p];
+    if (verdict.rule != RJ_RULE_NONE)
+        return;
+    verdict = judge_metadata(commit, asked);
+    add_answer(commit, t, asked->partition_index, verdict.error, verdict.rule);
+}
+
+void rj_commit_apply(struct rj_commit *commit)
+{
+    struct rj_coord *coord = commit->call->coord;
+    struct rj_write *write = commit->write;
+    each(commit, add_result, NULL);
+    if (commit->producer_id >= 0)
+        rj_txn_convert_answer(commit);
+    rj_write_set_group(write, commit->group);
+    if (commit->record_count == 0) {
+        if (commit->creates_group)
+            commit->group->is_committed = true;
+        rj_write_wait(coord, write);
+        return;
+    }
+    struct rj_offsets_record *records =
+        rj_output_take(&coord->output, (size_t)commit->record_count * sizeof(*records));
+    for (int32_t i = 0; i < commit->record_count; i++) {
+        struct rj_offset *offset = commit->offsets[i];
+        offset->append_id = coord->next_append_id + 1;
+        offset->position = coord->next_position++;
+        rj_offset_push(commit->partitions[i], offset);
+        records[i] = rj_offset_record(&coord->output, commit->partitions[i], offset);
+        write->touched[i] = commit->partitions[i];
+    }
+    write->partition_count = commit->record_count;
+    rj_write_start(coord, write, RJ_WRITE_REPLY, records, commit->record_count);
+    struct rj_append *append = &coord->output.appends[coord->output.append_count - 1];
+    append->producer_id = commit->producer_id;
+    append->producer_epoch = commit->producer_id >= 0 ? commit->producer_epoch : -1;
+    if (commit->creates_group)
+        commit->group->created_by = write->append_id;
+}
+
+void rj_commit_answer(struct rj_commit *commit) { rj_write_answer(commit->call->coord, commit->write); }
+
+/* What the broker itself refused keeps its error. */
+void rj_commit_fail(struct rj_offset_commit_response *response, int16_t error)
+{
+    for (int32_t t = 0; t < response->topics.count; t++)
+        for (int32_t p = 0; p < response->topics.items[t].partitions.count; p++) {
+            int16_t *code = &response->topics.items[t].partitions.items[p].error_code;
+            if (*code == 0 || *code == RJ_KAFKA_OFFSET_METADATA_TOO_LARGE)
+                *code = error;
+        }
+}

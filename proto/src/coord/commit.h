@@ -1,0 +1,40 @@
+/* What OffsetCommit and TxnOffsetCommit share: the checks of topics, the records, and the answer. */
+#ifndef REJOIN_COORD_COMMIT_H
+#define REJOIN_COORD_COMMIT_H
+
+#include "coord/api.h"
+#include "coord/writes.h"
+
+struct rj_commit {
+    const struct rj_call *call;
+    const struct rj_offset_commit_request *request;
+    struct rj_group *group;      /* NULL: does not exist */
+    int64_t producer_id;         /* -1: plain */
+    int16_t producer_epoch;
+    struct rj_write *write;
+    struct rj_offset_commit_response *response; /* in the write */
+    int32_t *answer_topic;       /* by index of the request's topic: that of the answer, or -1 */
+    int32_t forwarded_count;     /* partitions that the broker's own checks let through */
+    int32_t record_count;
+    struct rj_offset **offsets;  /* one a record */
+    struct rj_offset_partition **partitions;
+    bool creates_group;
+};
+
+/* Room for the answer. extra_len: of the write's room, for the caller. */
+bool rj_commit_begin(struct rj_commit *commit, size_t extra_len);
+/* Answers what the broker's own checks refuse, and counts what they let through. */
+void rj_commit_check_topics(struct rj_commit *commit);
+/* Puts an error on every partition of the request, or on those that were let through. */
+void rj_commit_refuse_all(struct rj_commit *commit, struct rj_verdict verdict);
+void rj_commit_refuse_forwarded(struct rj_commit *commit, struct rj_verdict verdict);
+/* The values of all that was let through. False: no memory; the write is discarded. */
+bool rj_commit_prepare(struct rj_commit *commit);
+/* Writes, or answers where there is nothing to write. */
+void rj_commit_apply(struct rj_commit *commit);
+/* Everything is refused: the answer goes out at once. */
+void rj_commit_answer(struct rj_commit *commit);
+void rj_txn_convert_answer(struct rj_commit *commit); /* in 28_txn_offset_commit.c */
+void rj_commit_fail(struct rj_offset_commit_response *response, int16_t error);
+
+#endif

@@ -1,0 +1,281 @@
+/* Protocols that members offer, the vote among them, and the topics they subscribe to. */
+#include "coord/group.h"
+
+struct sizes { size_t items, topics, text; int64_t topic_count, topic_bytes; };
+
+static const struct rj_consumer_protocol_subscription *view_of(const struct rj_subscription_views *views, int32_t i)
+{
+    return views != NULL && i < views->count ? views->items[i] : NULL;
+}
+
+static struct sizes measure(const struct rj_join_group_request_protocol_array *protocols,
+                            const struct rj_subscription_views *views)
+{
+    struct sizes sizes = {.items = sizeof(struct rj_protocols) + (size_t)protocols->count * sizeof(struct rj_protocol)};
+    for (int32_t i = 0; i < protocols->count; i++) {
+        sizes.text += (size_t)protocols->items[i].name.len + (size_t)protocols->items[i].metadata.len + 2;
+        const struct rj_consumer_protocol_subscription *view = view_of(views, i);
+        for (int32_t t = 0; view != NULL && t < view->topics.count; t++) {
+            sizes.topic_count++;
+            sizes.topic_bytes += view->topics.items[t].len;
+        }
+    }
+    sizes.topics = (size_t)sizes.topic_count * sizeof(struct rj_string);
+    return sizes;
+}
+
+static char *put(char *at, const void *data, int32_t len)
+{
+    if (len > 0)
+        memcpy(at, data, (size_t)len);
+    return at + len + 1;
+}
+
+struct rj_protocol_counter *rj_counter_prepare(struct rj_group *group, struct rj_string name)
+{
+    uint32_t hash = rj_mixed_hash(name);
+    struct rj_map_node *node = rj_map_find(&group->counters, name, hash);
+    if (node != NULL)
+        return RJ_CONTAINER(node, struct rj_protocol_counter, node);
+    struct rj_memory *memory = &group->coord->memory;
+    if (!rj_map_reserve(&group->counters, 1, memory))
+        return NULL;
+    struct rj_protocol_counter *counter = rj_memory_zalloc(memory, sizeof(*counter) + (size_t)name.len + 1);
+    if (counter == NULL)
+        return NULL;
+    put((char *)(counter + 1), name.data, name.len);
+    rj_map_insert(&group->counters, &counter->node, (struct rj_string){(char *)(counter + 1), name.len}, hash);
+    return counter;
+}
+
+struct rj_protocols *rj_protocols_prepare(struct rj_group *group,
+                                          const struct rj_join_group_request_protocol_array *protocols,
+                                          const struct rj_subscription_views *views)
+{
+    struct rj_coord *coord = group->coord;
+    struct sizes sizes = measure(protocols, views);
+    size_t bytes = sizes.items + sizes.topics + (size_t)sizes.topic_bytes + sizes.text;
+    if (bytes > coord->limits.member_bytes)
+        return NULL;
+    struct rj_protocols *copy = rj_memory_zalloc(&coord->memory, bytes);
+    if (copy == NULL)
+        return NULL;
+    copy->items = (struct rj_protocol *)(copy + 1);
+    copy->topic_count = sizes.topic_count;
+    copy->topic_bytes = sizes.topic_bytes;
+    copy->bytes = bytes;
+    struct rj_string *topic = (struct rj_string *)((char *)copy + sizes.items);
+    char *text = (char *)topic + sizes.topics;
+    for (int32_t i = 0; i < protocols->count; i++) {
+        const struct rj_join_group_request_protocol *from = &protocols->items[i];
+        const struct rj_consumer_protocol_subscription *view = view_of(views, i);
+        struct rj_protocol *to = &copy->items[i];
+        to->name = (struct rj_string){text, from->name.len};
+        text = put(text, from->name.data, from->name.len);
+        to->metadata = (struct rj_bytes){(uint8_t *)text, from->metadata.len};
+        text = put(text, from->metadata.data, from->metadata.len);
+        to->is_subscription = view != NULL;
+        to->topics = topic;
+        to->topic_count = view != NULL ? view->topics.count : 0;
+        for (int32_t t = 0; t < to->topic_count; t++) {
+            struct rj_string name = view->topics.items[t];
+            *topic++ = (struct rj_string){text, name.len};
+            if (name.len > 0)
+                memcpy(text, name.data, (size_t)name.len);
+            text += name.len;
+        }
+        to->counter = rj_counter_prepare(group, from->name);
+        if (to->counter == NULL) {
+            rj_protocols_release(group, copy);
+            return NULL;
+        }
+        to->counter->holds++;
+        copy->count++;
+    }
+    return copy;
+}
+
+void rj_counter_drop(struct rj_group *group, struct rj_protocol_counter *counter)
+{
+    if (--counter->holds > 0)
+        return;
+    rj_map_remove(&group->counters, &counter->node);
+    rj_memory_retire(&group->coord->memory, counter);
+}
+
+void rj_group_set_protocol(struct rj_group *group, struct rj_protocol_counter *counter)
+{
+    struct rj_protocol_counter *old = group->protocol;
+    if (counter != NULL)
+        counter->holds++;
+    group->protocol = counter;
+    group->protocol_name = counter != NULL ? counter->node.key : RJ_NULL_STRING;
+    if (old != NULL)
+        rj_counter_drop(group, old);
+}
+
+void rj_protocols_release(struct rj_group *group, struct rj_protocols *protocols)
+{
+    if (protocols == NULL)
+        return;
+    for (int32_t i = 0; i < protocols->count; i++)
+        rj_counter_drop(group, protocols->items[i].counter);
+    rj_memory_retire(&group->coord->memory, protocols);
+}
+
+bool rj_protocols_match(const struct rj_protocols *protocols, const struct rj_join_group_request_protocol_array *asked)
+{
+    if (protocols->count != asked->count)
+        return false;
+    for (int32_t i = 0; i < protocols->count; i++)
+        if (!rj_string_equal(protocols->items[i].name, asked->items[i].name)
+            || !rj_bytes_equal(protocols->items[i].metadata, asked->items[i].metadata))
+            return false;
+    return true;
+}
+
+struct rj_bytes rj_protocols_metadata(const struct rj_protocols *protocols, struct rj_string name)
+{
+    for (int32_t i = 0; i < protocols->count; i++)
+        if (rj_string_equal(protocols->items[i].name, name))
+            return protocols->items[i].metadata;
+    return RJ_NULL_BYTES;
+}
+
+bool rj_group_supports(const struct rj_group *group, struct rj_string protocol_type,
+                       const struct rj_join_group_request_protocol_array *protocols)
+{
+    if (group->state == RJ_GROUP_EMPTY)
+        return protocol_type.len > 0 && protocols->count > 0;
+    if (!rj_string_equal(group->protocol_type, protocol_type))
+        return false;
+    for (int32_t i = 0; i < protocols->count; i++) {
+        struct rj_string name = protocols->items[i].name;
+        struct rj_map_node *node = rj_map_find(&group->counters, name, rj_mixed_hash(name));
+        if (node != NULL
+            && RJ_CONTAINER(node, struct rj_protocol_counter, node)->count == (int32_t)group->members.count)
+            return true;
+    }
+    return false;
+}
+
+/* ---- The vote ---------------------------------------------------------------------------------------------------- */
+
+static struct rj_protocol_counter *voted_by(const struct rj_member *member, int32_t members)
+{
+    for (int32_t i = 0; i < member->protocols->count; i++)
+        if (member->protocols->items[i].counter->count == members)
+            return member->protocols->items[i].counter;
+    return NULL;
+}
+
+/* Kafka takes the first of the tied names in the order of a HashMap that holds the names voted for. */
+static bool comes_first(const struct rj_protocol_counter *a, const struct rj_protocol_counter *b, uint32_t capacity)
+{
+    uint32_t bucket_a = rj_member_hash(a->node.key) & (capacity - 1), bucket_b = rj_member_hash(b->node.key) & (capacity - 1);
+    return bucket_a != bucket_b ? bucket_a < bucket_b : a->first_vote < b->first_vote;
+}
+
+struct rj_protocol_counter *rj_group_vote(struct rj_group *group)
+{
+    int32_t names = 0, voter = 0;
+    RJ_MAP_EACH (node, &group->counters)
+        RJ_CONTAINER(node, struct rj_protocol_counter, node)->votes = 0;
+    RJ_MAP_EACH (node, &group->members) {
+        struct rj_protocol_counter *choice = voted_by(rj_member_of(node), (int32_t)group->members.count);
+        if (choice == NULL)
+            return NULL;
+        if (choice->votes++ == 0) {
+            choice->first_vote = voter;
+            names++;
+        }
+        voter++;
+    }
+    uint32_t capacity = 16;
+    while ((uint32_t)names > capacity / 4 * 3)
+        capacity *= 2;
+    struct rj_protocol_counter *best = NULL;
+    RJ_MAP_EACH (node, &group->counters) {
+        struct rj_protocol_counter *counter = RJ_CONTAINER(node, struct rj_protocol_counter, node);
+        if (counter->votes > 0
+            && (best == NULL || counter->votes > best->votes
+                || (counter->votes == best->votes && comes_first(counter, best, capacity))))
+            best = counter;
+    }
+    return best;
+}
+
+/* ---- Subscribed topics ------------------------------------------------------------------------------------------- */
+
+struct rj_string *rj_subscribed_prepare(struct rj_group *group, const struct rj_protocols *joining, uint32_t *mask,
+                                        bool *ok)
+{
+    int64_t count = group->topic_count + (joining ? joining->topic_count : 0);
+    int64_t bytes = group->topic_bytes + (joining ? joining->topic_bytes : 0);
+    *mask = 0;
+    if (count == 0)
+        return NULL;
+    uint32_t slots = 8;
+    while (slots < 2 * (uint64_t)count && slots < (1u << 31))
+        slots *= 2;
+    struct rj_string *table = rj_memory_alloc(&group->coord->memory, slots * sizeof(*table) + (size_t)bytes + 1);
+    if (table == NULL)
+        *ok = false;
+    else
+        memset(table, 0, slots * sizeof(*table));
+    *mask = slots - 1;
+    return table;
+}
+
+static struct rj_string *slot_for(struct rj_string *slots, uint32_t mask, struct rj_string topic)
+{
+    uint32_t i = rj_mixed_hash(topic) & mask;
+    while (slots[i].data != NULL && !rj_string_equal(slots[i], topic))
+        i = (i + 1) & mask;
+    return &slots[i];
+}
+
+/* Copies a member's topics of the chosen protocol; false: its metadata is not a subscription. */
+static bool add_topics(const struct rj_protocols *protocols, struct rj_string name, struct rj_string *slots,
+                       uint32_t mask, char **text)
+{
+    for (int32_t i = 0; i < protocols->count; i++) {
+        const struct rj_protocol *protocol = &protocols->items[i];
+        if (!rj_string_equal(protocol->name, name))
+            continue;
+        for (int32_t t = 0; protocol->is_subscription && t < protocol->topic_count; t++) {
+            struct rj_string topic = protocol->topics[t], *slot = slot_for(slots, mask, topic);
+            if (slot->data != NULL)
+                continue;
+            if (topic.len > 0)
+                memcpy(*text, topic.data, (size_t)topic.len);
+            *slot = (struct rj_string){*text, topic.len};
+            *text += topic.len;
+        }
+        return protocol->is_subscription;
+    }
+    return false;
+}
+
+void rj_subscribed_compute(struct rj_group *group, struct rj_string *slots, uint32_t mask)
+{
+    rj_memory_retire(&group->coord->memory, group->subscribed.slots);
+    group->subscribed = (struct rj_subscribed){.slots = slots, .mask = mask};
+    if (!rj_is_consumer(group))
+        return;
+    if (group->members.count > 0 && group->protocol_name.data == NULL)
+        return;
+    char *text = slots ? (char *)(slots + mask + 1) : NULL;
+    RJ_MAP_EACH (node, &group->members)
+        if (!add_topics(rj_member_of(node)->protocols, group->protocol_name, slots, mask, &text))
+            return;
+    group->subscribed.is_known = true;
+}
+
+bool rj_group_is_subscribed(const struct rj_group *group, struct rj_string topic)
+{
+    if (!group->subscribed.is_known)
+        return rj_is_consumer(group);
+    return group->subscribed.slots != NULL
+           && slot_for(group->subscribed.slots, group->subscribed.mask, topic)->data != NULL;
+}
