@@ -66,6 +66,7 @@ struct rj_arena {
     size_t used_len;      /* handed out since the last reset */
     size_t allocated_len; /* taken from the allocator, headers included */
     size_t limit_len;     /* allocated_len never passes it; SIZE_MAX: no limit */
+    size_t wanted_len;    /* of the first block after a reset */
 };
 
 void rj_arena_init(struct rj_arena *arena, const struct rj_allocator *allocator, size_t limit_len);
@@ -74,7 +75,8 @@ void *rj_arena_alloc(struct rj_arena *arena, size_t size);
 /* Copies into the arena. A null view stays null. On failure *ok becomes false (it is never set to true). */
 struct rj_string rj_arena_copy_string(struct rj_arena *arena, struct rj_string from, bool *ok);
 struct rj_bytes rj_arena_copy_bytes(struct rj_arena *arena, struct rj_bytes from, bool *ok);
-/* Forgets everything but keeps the largest block, so that a steady load allocates nothing. */
+/* Forgets everything. What was needed so far, up to 1 MiB, is kept or taken in one piece by the next allocation, so
+ * that a steady load allocates nothing. */
 void rj_arena_reset(struct rj_arena *arena);
 void rj_arena_release(struct rj_arena *arena); /* gives every block back */
 

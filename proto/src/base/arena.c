@@ -31,7 +31,9 @@ struct rj_arena_block {
 
 #define ALIGNMENT sizeof(union { long long whole; double real; void *pointer; })
 
-enum { FIRST_BLOCK_LEN = 4096 };
+/* Blocks double up to BLOCK_LEN. What is larger than BIG_LEN gets a block of its own behind the newest one, which stays
+ * in use: so no more than a quarter of a block is ever left over, and memory taken stays near memory handed out. */
+enum { FIRST_BLOCK_LEN = 4096, BLOCK_LEN = 65536, BIG_LEN = BLOCK_LEN / 4, KEPT_LEN = 1 << 20 };
 
 static size_t aligned(size_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -40,44 +42,58 @@ void rj_arena_init(struct rj_arena *arena, const struct rj_allocator *allocator,
     *arena = (struct rj_arena){.allocator = allocator, .limit_len = limit_len};
 }
 
-/* A block with room for size bytes: doubling, but never past the limit while an exact fit still goes. */
-static bool add_block(struct rj_arena *arena, size_t size)
+static struct rj_arena_block *new_block(struct rj_arena *arena, size_t wanted)
+{
+    struct rj_arena_block *block = arena->allocator->alloc(arena->allocator->context, wanted);
+    if (block == NULL)
+        return NULL;
+    *block = (struct rj_arena_block){.size = wanted, .used = aligned(sizeof(*block))};
+    arena->allocated_len += wanted;
+    return block;
+}
+
+/* The block that has room for size bytes: a new one, never past the limit while an exact fit still goes. */
+static struct rj_arena_block *add_block(struct rj_arena *arena, size_t size)
 {
     size_t header = aligned(sizeof(struct rj_arena_block));
     if (size > SIZE_MAX - header)
-        return false;
-    size_t needed = header + size;
-    size_t left = arena->limit_len - arena->allocated_len;
+        return NULL;
+    size_t needed = header + size, left = arena->limit_len - arena->allocated_len;
     if (needed > left)
-        return false;
-    size_t wanted = arena->newest ? arena->newest->size * 2 : FIRST_BLOCK_LEN;
-    if (wanted < needed)
+        return NULL;
+    bool alone = arena->newest != NULL && size > BIG_LEN;
+    size_t wanted = arena->newest == NULL ? FIRST_BLOCK_LEN
+                    : arena->newest->size < BLOCK_LEN ? arena->newest->size * 2 : BLOCK_LEN;
+    if (arena->newest == NULL && arena->wanted_len > wanted)
+        wanted = arena->wanted_len;
+    if (alone || wanted < needed)
         wanted = needed;
-    if (wanted > left)
-        wanted = left;
-    struct rj_arena_block *block = arena->allocator->alloc(arena->allocator->context, wanted);
+    struct rj_arena_block *block = new_block(arena, wanted < left ? wanted : left);
     if (block == NULL)
-        return false;
-    *block = (struct rj_arena_block){.older = arena->newest, .size = wanted, .used = header};
-    arena->newest = block;
-    arena->allocated_len += wanted;
-    POISON((char *)block + header, wanted - header);
-    return true;
+        return NULL;
+    if (alone) {
+        block->older = arena->newest->older;
+        arena->newest->older = block;
+    } else {
+        block->older = arena->newest;
+        arena->newest = block;
+    }
+    return block;
 }
 
 void *rj_arena_alloc(struct rj_arena *arena, size_t size)
 {
-    if (size > SIZE_MAX - ALIGNMENT - GAP_LEN)
+    if (size > SIZE_MAX - ALIGNMENT)
         return NULL;
-    size_t asked = size;
     size = aligned(size ? size : 1);
-    size_t needed = size + GAP_LEN;
-    if ((arena->newest == NULL || arena->newest->size - arena->newest->used < needed) && !add_block(arena, needed))
+    struct rj_arena_block *block = arena->newest;
+    if (block == NULL || block->size - block->used < size)
+        block = add_block(arena, size);
+    if (block == NULL)
         return NULL;
-    void *memory = (char *)arena->newest + arena->newest->used;
-    arena->newest->used += needed;
+    void *memory = (char *)block + block->used;
+    block->used += size;
     arena->used_len += size;
-    UNPOISON(memory, asked);
     return memory;
 }
 
@@ -107,24 +123,17 @@ static void free_block(struct rj_arena *arena, struct rj_arena_block *block)
     arena->allocator->free(arena->allocator->context, block, block->size);
 }
 
+/* One block of the size that was needed serves the next round; many small ones are given back for it. */
 void rj_arena_reset(struct rj_arena *arena)
 {
-    struct rj_arena_block *largest = arena->newest;
-    for (struct rj_arena_block *block = arena->newest; block != NULL; block = block->older)
-        if (block->size > largest->size)
-            largest = block;
-    for (struct rj_arena_block *block = arena->newest, *older; block != NULL; block = older) {
-        older = block->older;
-        if (block != largest)
-            free_block(arena, block);
-    }
-    arena->newest = largest;
+    struct rj_arena_block *only = arena->newest;
     arena->used_len = 0;
-    if (largest != NULL) {
-        largest->older = NULL;
-        largest->used = aligned(sizeof(*largest));
-        POISON((char *)largest + largest->used, largest->size - largest->used);
+    if (only != NULL && only->older == NULL && only->size <= KEPT_LEN) {
+        only->used = aligned(sizeof(*only));
+        return;
     }
+    arena->wanted_len = arena->allocated_len < KEPT_LEN ? arena->allocated_len : KEPT_LEN;
+    rj_arena_release(arena);
 }
 
 void rj_arena_release(struct rj_arena *arena)
