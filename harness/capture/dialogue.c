@@ -189,6 +189,18 @@ static void decode_response(struct exchange *exchange, const uint8_t *frame, siz
     shown->response_version = response.version;
 }
 
+static void tell_gap(struct dialogue *dialogue, struct stream *stream, int end, uint64_t frame)
+{
+    stream->had_gap = true;
+    if (stream->kind != STREAM_KAFKA)
+        return;
+    dialogue->counts.gaps++;
+    for (int i = 0; i < dialogue->sink_count; i++)
+        if (dialogue->sinks[i].gap)
+            dialogue->sinks[i].gap(dialogue->sinks[i].context, &stream->shown,
+                                   end == stream->client ? RJ_CHECK_REQUESTS : RJ_CHECK_RESPONSES, frame);
+}
+
 static void take_response(struct dialogue *dialogue, struct stream *stream, const uint8_t *frame, size_t len,
                           struct reassembly_mark mark)
 {
@@ -267,6 +279,37 @@ static void skip_rest_of_frame(struct half *half)
     half->skip_len -= len;
 }
 
+static void pass_hole(struct dialogue *dialogue, struct stream *stream, int end, uint32_t hole, uint64_t frame)
+{
+    struct half *half = &stream->halves[end];
+    size_t unread = reassembly_unread_len(&half->bytes);
+    size_t wanted = half->skip_len;
+    if (!half->lost && wanted == 0 && unread >= 4)
+        wanted = 4 + (size_t)get_len(reassembly_unread(&half->bytes)) - unread;
+    if (wanted >= hole)
+        half->skip_len = wanted - hole; /* the hole lies within one frame: the next one's start is known */
+    else {
+        half->lost = true;
+        half->skip_len = 0;
+    }
+    reassembly_skip_hole(&half->bytes);
+    tell_gap(dialogue, stream, end, frame);
+}
+
+static void read_frames(struct dialogue *dialogue, struct stream *stream, int end);
+
+/* The server answers what was not seen: what is missing of the requests will not come any more. */
+static void catch_up(struct dialogue *dialogue, struct stream *stream, uint64_t frame)
+{
+    struct reassembly *requests = &stream->halves[stream->client].bytes;
+    if (requests->pieces != NULL) {
+        pass_hole(dialogue, stream, stream->client, reassembly_lost_len(requests, 0, true), frame);
+        read_frames(dialogue, stream, stream->client);
+    } else if (!stream->had_gap && reassembly_is_behind(requests)) {
+        tell_gap(dialogue, stream, stream->client, frame);
+    }
+}
+
 static void read_frames(struct dialogue *dialogue, struct stream *stream, int end)
 {
     struct half *half = &stream->halves[end];
@@ -288,6 +331,8 @@ static void read_frames(struct dialogue *dialogue, struct stream *stream, int en
         if (len - 4 < frame_len)
             return;
         struct reassembly_mark mark = reassembly_mark_at(&half->bytes, 4 + (size_t)frame_len);
+        if (!is_request && *find_exchange(stream, (int32_t)get_len(bytes + 4)) == NULL)
+            catch_up(dialogue, stream, mark.frame);
         if (is_request)
             take_request(dialogue, stream, bytes + 4, frame_len, mark);
         else
@@ -422,30 +467,6 @@ static struct stream *add_stream(struct dialogue *dialogue, struct stream **buck
     }
     dialogue->streams[dialogue->stream_count++] = stream;
     return stream;
-}
-
-static void pass_hole(struct dialogue *dialogue, struct stream *stream, int end, uint32_t hole, uint64_t frame)
-{
-    struct half *half = &stream->halves[end];
-    size_t unread = reassembly_unread_len(&half->bytes);
-    size_t wanted = half->skip_len;
-    if (!half->lost && wanted == 0 && unread >= 4)
-        wanted = 4 + (size_t)get_len(reassembly_unread(&half->bytes)) - unread;
-    if (wanted >= hole)
-        half->skip_len = wanted - hole; /* the hole lies within one frame: the next one's start is known */
-    else {
-        half->lost = true;
-        half->skip_len = 0;
-    }
-    reassembly_skip_hole(&half->bytes);
-    stream->had_gap = true;
-    if (stream->kind != STREAM_KAFKA)
-        return;
-    dialogue->counts.gaps++;
-    for (int i = 0; i < dialogue->sink_count; i++)
-        if (dialogue->sinks[i].gap)
-            dialogue->sinks[i].gap(dialogue->sinks[i].context, &stream->shown,
-                                   end == stream->client ? RJ_CHECK_REQUESTS : RJ_CHECK_RESPONSES, frame);
 }
 
 /* Requests before responses: what is answered was asked before. */

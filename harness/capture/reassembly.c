@@ -96,17 +96,20 @@ static void keep_for_later(struct reassembly *stream, uint32_t sequence, const u
     stream->piece_bytes += len;
 }
 
-/* Appends the pieces that follow without a hole. All of them become readable with the given packet. */
+/* Appends the pieces that follow without a hole. They become readable with the given packet, which filled the hole;
+ * frame 0: with their own, as the hole was given up. */
 static void take_pieces(struct reassembly *stream, uint64_t frame, int64_t time_us)
 {
     while (stream->pieces != NULL && (int32_t)(stream->pieces->sequence - stream->next_sequence) <= 0) {
         struct reassembly_piece *piece = stream->pieces;
         uint32_t known = stream->next_sequence - piece->sequence;
         if (known < piece->len)
-            append(stream, piece->data + known, piece->len - known, frame, time_us);
+            append(stream, piece->data + known, piece->len - known, frame ? frame : piece->frame,
+                   frame ? time_us : piece->time_us);
         stream->pieces = piece->next;
         stream->piece_bytes -= piece->len;
-        stream->hole_since_us = time_us;
+        if (stream->pieces != NULL)
+            stream->hole_since_us = stream->pieces->time_us;
         free(piece);
     }
 }
@@ -161,7 +164,13 @@ void reassembly_skip_hole(struct reassembly *stream)
     stream->mark_count = 0;
     stream->next_sequence += hole;
     stream->cut = false;
-    take_pieces(stream, stream->pieces->frame, stream->pieces->time_us);
+    take_pieces(stream, 0, 0);
+}
+
+bool reassembly_is_behind(const struct reassembly *stream)
+{
+    return stream->pieces != NULL || (stream->started && stream->has_acknowledged &&
+                                      (int32_t)(stream->peer_acknowledged - stream->next_sequence) > 0);
 }
 
 size_t reassembly_unread_len(const struct reassembly *stream) { return stream->end - stream->start; }

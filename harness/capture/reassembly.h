@@ -39,6 +39,8 @@ void reassembly_acknowledged(struct reassembly *stream, uint32_t acknowledgement
 /* How many bytes are missing before the next ones that are there, where they will not come any more: the peer has
  * acknowledged them and some time has passed, too much has piled up, or at_end. 0: nothing is known to be lost. */
 uint32_t reassembly_lost_len(const struct reassembly *stream, int64_t now_us, bool at_end);
+/* The peer has acknowledged bytes that were not seen, or some stand behind a hole. */
+bool reassembly_is_behind(const struct reassembly *stream);
 /* Goes on behind the hole; unread bytes before it are dropped. */
 void reassembly_skip_hole(struct reassembly *stream);
 
