@@ -273,7 +273,7 @@ build_preset() {
   fi
   export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
   local without_tests=()
-  [ "$1" != release ] || without_tests=(-DREJOIN_TESTS="${REJOIN_RELEASE_TESTS:-OFF}")
+  [ "$1" != release ] || without_tests=(-DREJOIN_TESTS=OFF)
   cmake --preset "$1" "${without_tests[@]}" >/dev/null || return 1
   cmake --build --preset "$1" >&2 || return 1
 }
