@@ -48,6 +48,20 @@ static bool back_in_group(const struct trace *trace, int32_t after)
     return join != NULL && trace_success(trace, join->number, API_SYNC_GROUP) != NULL;
 }
 
+/* A SyncGroup that was lost, or refused only for the moment, may be sent again as it was: the success of it, NULL if
+ * there is none. */
+static const struct trace_event *synced_again(const struct suite_run *run, const struct trace_event *refusal)
+{
+    const struct trace *trace = suite_trace(run);
+    int16_t error = refusal->error;
+    bool may = refusal_of(run)->api_key == API_SYNC_GROUP &&
+               (refusal->kind == TRACE_CLOSED || error == RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS ||
+                error == RJ_KAFKA_COORDINATOR_NOT_AVAILABLE || error == RJ_KAFKA_NOT_COORDINATOR);
+    const struct trace_event *success = may ? trace_success(trace, refusal->number, API_SYNC_GROUP) : NULL;
+    const struct trace_event *join = trace_request(trace, refusal->number, API_JOIN_GROUP);
+    return success != NULL && (join == NULL || join->number > success->number) ? success : NULL;
+}
+
 static bool until_recovered(struct suite_run *run)
 {
     const struct trace *trace = suite_trace(run);
@@ -55,9 +69,8 @@ static bool until_recovered(struct suite_run *run)
     int32_t after = refusal->number;
     switch (refusal_of(run)->then) {
     case REJOINS:
-        return back_in_group(trace, after);
     case REJOINS_OR_TELLS:
-        return back_in_group(trace, after) || suite_ended(run, 0);
+        return back_in_group(trace, after) || synced_again(run, refusal) != NULL || suite_ended(run, 0);
     case UNHARMED:
     case STAYS:
         return trace_success(trace, after, API_HEARTBEAT) != NULL;
@@ -186,14 +199,33 @@ static void judge_next_id(const struct trace *trace, const struct refusal *refus
               join->member_id);
 }
 
+static void judge_sync_again(const struct suite_run *run, const struct refusal *refusal,
+                             const struct trace_event *event, const struct trace_event *success,
+                             struct suite_verdict *verdict)
+{
+    const struct trace_event *request = trace_request_of(suite_trace(run), success);
+    if (judge_hot_loop(run, event, API_SYNC_GROUP, verdict))
+        return;
+    bool lost_its_way = event->error == RJ_KAFKA_NOT_COORDINATOR && !found_between(suite_trace(run), event, request);
+    judge_say(verdict, lost_its_way ? SUITE_FAIL : SUITE_PASS_LENIENT, event, request, expectation(refusal),
+              "after the refusal %s SyncGroup was sent again %s%s and succeeded, without another JoinGroup",
+              judge_where(event).text, judge_where(request).text,
+              lost_its_way ? " to the same broker without FindCoordinator" : "");
+}
+
 static void judge_rejoin(const struct suite_run *run, const struct refusal *refusal, const struct trace_event *event,
                          struct suite_verdict *verdict)
 {
     const struct trace *trace = suite_trace(run);
     const struct trace_event *join = trace_request(trace, event->number, API_JOIN_GROUP);
+    const struct trace_event *again = synced_again(run, event);
     int32_t stop = suite_stop_mark(run, 0);
     char aftermath[256];
     judge_aftermath(run, event->number, aftermath, sizeof(aftermath));
+    if (again != NULL) {
+        judge_sync_again(run, refusal, event, again, verdict);
+        return;
+    }
     if (join == NULL || (stop != 0 && join->number > stop)) {
         judge_say(verdict, SUITE_FAIL, event, NULL, expectation(refusal),
                   "no JoinGroup came after the refusal %s, only %s", judge_where(event).text, aftermath);
@@ -285,9 +317,11 @@ static void judge_rejoin_or_tell(const struct suite_run *run, const struct refus
     bool told = trace_report(suite_trace(run), event->number, "error", 0) != NULL;
     bool ended_by_itself = suite_ended(run, 0) && suite_stop_mark(run, 0) == 0;
     judge_rejoin(run, refusal, event, verdict);
+    bool kafka_does_so = refusal->api_key == API_SYNC_GROUP;
     if (verdict->result == SUITE_FAIL && (told || ended_by_itself))
-        judge_say(verdict, SUITE_PASS_LENIENT, event, NULL, expectation(refusal),
-                  "after the refusal %s the client ended with an error, as Kafka's own does", judge_where(event).text);
+        judge_say(verdict, kafka_does_so ? SUITE_PASS_LENIENT : SUITE_WARN, event, NULL, expectation(refusal),
+                  "after the refusal %s the client ended with an error%s", judge_where(event).text,
+                  kafka_does_so ? ", as Kafka's own does" : "");
 }
 
 static void judge_refusal(const struct suite_run *run, struct suite_verdict *verdict)
