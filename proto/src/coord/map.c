@@ -1,38 +1,12 @@
 /* The map in java.util.HashMap order. */
 #include "coord/map.h"
 
+#include "rejoin/assign.h" /* rj_java_hash */
+
 #include <assert.h>
 #include <string.h>
 
 enum { FIRST_CAPACITY = 16 };
-
-static uint32_t continuation(struct rj_string text, int32_t at)
-{
-    return at < text.len ? (uint8_t)text.data[at] & 0x3fu : 0;
-}
-
-int32_t rj_java_hash(struct rj_string text)
-{
-    uint32_t hash = 0;
-    for (int32_t i = 0; i < text.len; i++) {
-        uint32_t c = (uint8_t)text.data[i];
-        if (c >= 0xf0) {
-            c = (c & 0x07) << 18 | continuation(text, i + 1) << 12 | continuation(text, i + 2) << 6
-                | continuation(text, i + 3);
-            i += 3;
-            hash = 31 * hash + (0xd800 + ((c - 0x10000) >> 10 & 0x3ff));
-            c = 0xdc00 + (c & 0x3ff);
-        } else if (c >= 0xe0) {
-            c = (c & 0x0f) << 12 | continuation(text, i + 1) << 6 | continuation(text, i + 2);
-            i += 2;
-        } else if (c >= 0xc0) {
-            c = (c & 0x1f) << 6 | continuation(text, i + 1);
-            i += 1;
-        }
-        hash = 31 * hash + c;
-    }
-    return (int32_t)hash;
-}
 
 uint32_t rj_member_hash(struct rj_string id)
 {

@@ -23,9 +23,7 @@ struct rj_map {
     struct rj_memory *memory;
 };
 
-/* Java's String.hashCode over the UTF-16 units of UTF-8 text. */
-int32_t rj_java_hash(struct rj_string text);
-/* HashMap's spread of it. */
+/* HashMap's spread of Java's String.hashCode (rj_java_hash). */
 uint32_t rj_member_hash(struct rj_string id);
 /* For keys that a client chooses freely, where Java's hash would be easy to collide on. */
 uint32_t rj_mixed_hash(struct rj_string key);
