@@ -247,6 +247,27 @@ static void tell_answer(struct connection *connection, const void *body, enum rj
     mock_tell_frame(connection->cluster, &frame);
 }
 
+/* An answer that is kept back is told of when it leaves; one that never leaves is not. */
+static bool leaves_now(enum mock_action action)
+{
+    return action != MOCK_DELAY_ANSWER && action != MOCK_HOLD_ANSWER && action != MOCK_DROP_ANSWER &&
+           action != MOCK_DISCONNECT_AFTER;
+}
+
+void mock_tell_kept_answer(struct connection *connection, struct rj_bytes frame)
+{
+    const struct request *request = &connection->request;
+    struct rj_bytes bytes = {frame.data + 4, frame.len - 4};
+    struct rj_response_frame response;
+    struct rj_arena arena;
+    if (connection->cluster->observers == NULL)
+        return;
+    rj_arena_init(&arena, &rejoin_heap, SIZE_MAX);
+    if (rj_decode_response(bytes, request->api_key, request->version, &response, &arena, NULL) == RJ_OK)
+        tell_answer(connection, response.body, connection->kept_rule, bytes);
+    rj_arena_release(&arena);
+}
+
 /* Puts the answer's frame behind what connection->out holds. */
 static bool encode_answer(struct connection *connection, const void *body, enum rj_rule rule)
 {
@@ -270,14 +291,14 @@ static bool encode_answer(struct connection *connection, const void *body, enum 
         return false;
     }
     out->len += len;
-    if (connection->cluster->observers != NULL)
+    if (connection->cluster->observers != NULL && leaves_now(connection->verdict.action))
         tell_answer(connection, body, rule,
                     (struct rj_bytes){out->data + out->len - len + 4, (int32_t)(len - 4)});
     return true;
 }
 
 /* The verdict of the faults on an answer whose bytes stand at the end of out. */
-static void treat_answer(struct connection *connection, size_t start)
+static void treat_answer(struct connection *connection, size_t start, enum rj_rule rule)
 {
     struct buffer *out = &connection->out;
     const struct mock_verdict *verdict = &connection->verdict;
@@ -295,6 +316,7 @@ static void treat_answer(struct connection *connection, size_t start)
     case MOCK_DELAY_ANSWER:
     case MOCK_HOLD_ANSWER:
     case MOCK_DROP_ANSWER:
+        connection->kept_rule = rule;
         mock_keep_answer_back(connection, (struct rj_bytes){out->data + start, (int32_t)(out->len - start)});
         out->len = start;
         break;
@@ -321,7 +343,7 @@ void mock_answer_connection(struct connection *connection, const void *body, enu
         return;
     }
     if (connection->verdict.action != MOCK_PASS)
-        treat_answer(connection, start);
+        treat_answer(connection, start, rule);
     mark_dirty(connection);
 }
 

@@ -38,6 +38,8 @@ static void let_go(struct connection *connection)
 {
     struct buffer kept = connection->kept_frame;
     mock_forget_delay(connection);
+    if (connection->holds_answer)
+        mock_tell_kept_answer(connection, (struct rj_bytes){kept.data, (int32_t)kept.len});
     connection->kept_frame = (struct buffer){0};
     connection->verdict = (struct mock_verdict){0};
     mock_resume_connection(connection);

@@ -218,8 +218,11 @@ static void park(struct connection *connection)
 static void serve(struct connection *connection)
 {
     switch (mock_dispatch_request(&connection->request)) {
-    case OUTCOME_ANSWERED: break;
     case OUTCOME_SILENT: break;
+    case OUTCOME_ANSWERED:
+        if (connection->parked == PARKED_FAULT && !connection->is_closing)
+            park(connection); /* the answer is kept back */
+        break;
     case OUTCOME_PARKED:
         if (!connection->is_closing)
             park(connection);
