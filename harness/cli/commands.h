@@ -19,6 +19,7 @@ int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_consume(int argc, char **argv);
+int command_test_client(int argc, char **argv);
 int command_version(int argc, char **argv);
 int command_decode(int argc, char **argv);
 int command_encode(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct command {
     {"explain", command_explain, "tells the story of each group in a capture"},
     {"report", command_report, "merges and compares results; writes JUnit, Markdown, HTML"},
     {"consume", command_consume, "our reference client: joins a group on any broker, prints what happens"},
+    {"test-client", command_test_client, "validates a client against the mock"},
     {"version", command_version, "prints the version"},
 };
 

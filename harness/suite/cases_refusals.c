@@ -62,6 +62,15 @@ static const struct trace_event *synced_again(const struct suite_run *run, const
     return success != NULL && (join == NULL || join->number > success->number) ? success : NULL;
 }
 
+/* The member was silent for so long after the refusal that the coordinator dropped it. */
+static const struct trace_event *expired(const struct trace *trace, int32_t after)
+{
+    for (int32_t number = after + 1; number <= trace->count; number++)
+        if (trace_at(trace, number)->kind == TRACE_GROUP && strstr(trace_at(trace, number)->text, "session-expiry"))
+            return trace_at(trace, number);
+    return NULL;
+}
+
 static bool until_recovered(struct suite_run *run)
 {
     const struct trace *trace = suite_trace(run);
@@ -73,9 +82,9 @@ static bool until_recovered(struct suite_run *run)
         return back_in_group(trace, after) || synced_again(run, refusal) != NULL || suite_ended(run, 0);
     case UNHARMED:
     case STAYS:
-        return trace_success(trace, after, API_HEARTBEAT) != NULL;
+        return trace_success(trace, after, API_HEARTBEAT) != NULL || expired(trace, after) != NULL;
     case COMMITS:
-        return trace_success(trace, after, API_OFFSET_COMMIT) != NULL;
+        return trace_success(trace, after, API_OFFSET_COMMIT) != NULL || expired(trace, after) != NULL;
     case FETCHES:
         return trace_success(trace, after, API_OFFSET_FETCH) != NULL;
     case FINDS:
@@ -252,8 +261,15 @@ static void judge_again(const struct suite_run *run, const struct refusal *refus
     int16_t api_key = refusal->then == UNHARMED ? API_HEARTBEAT : refusal->api_key;
     const struct trace_event *success = trace_success(trace, event->number, api_key);
     const struct trace_event *join = trace_request(trace, event->number, API_JOIN_GROUP);
+    const struct trace_event *silent = expired(trace, event->number);
     char aftermath[256];
     judge_aftermath(run, event->number, aftermath, sizeof(aftermath));
+    if (silent != NULL && (success == NULL || silent->number < success->number)) {
+        judge_say(verdict, SUITE_FAIL, event, silent, expectation(refusal),
+                  "after the refusal %s the member was silent until its session expired %s: %s",
+                  judge_where(event).text, judge_where(silent).text, aftermath);
+        return;
+    }
     if (success == NULL) {
         judge_say(verdict, SUITE_FAIL, event, NULL, expectation(refusal), "no %s succeeded after the refusal %s, only %s",
                   rj_api_name(api_key), judge_where(event).text, aftermath);
