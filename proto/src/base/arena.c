@@ -63,7 +63,7 @@ static struct rj_arena_block *add_block(struct rj_arena *arena, size_t size)
         return NULL;
     bool alone = arena->newest != NULL && size > BIG_LEN;
     size_t wanted = arena->newest == NULL ? FIRST_BLOCK_LEN
-                    : arena->newest->size < BLOCK_LEN ? arena->newest->size * 2 : BLOCK_LEN;
+                    : arena->newest->size < BLOCK_LEN / 2 ? arena->newest->size * 2 : BLOCK_LEN;
     if (arena->newest == NULL && arena->wanted_len > wanted)
         wanted = arena->wanted_len;
     if (alone || wanted < needed)

@@ -184,6 +184,8 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
     *out = (struct any_array){NULL, count < 0 ? -1 : 0};
     if (count < 0)
         return check_null(d, field, at, count, path);
+    if (count == 0)
+        return RJ_OK;
     if ((size_t)count > left(d)) /* no element takes less than a byte */
         return fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "count ", count, "no more than the bytes left");
     size_t size = memory_size(field);
