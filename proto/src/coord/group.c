@@ -293,6 +293,7 @@ void rj_member_remove(struct rj_group *group, struct rj_member *member)
 {
     struct rj_identity *identity = member->identity;
     struct rj_memory *memory = &group->coord->memory;
+    rj_identity_hold(identity); /* giving up the lead may let go of it */
     rj_map_remove(&group->members, &member->node);
     if (member->instance.key.data != NULL)
         rj_map_remove(&group->instances, &member->instance);
@@ -308,7 +309,7 @@ void rj_member_remove(struct rj_group *group, struct rj_member *member)
     }
     rj_group_set_pending(group, identity, false);
     rj_group_set_pending_sync(group, identity, false);
-    rj_identity_forget_if_idle(identity);
+    rj_identity_drop(identity);
     rj_protocols_release(group, member->protocols);
     if (member->assignment.len > 0)
         rj_memory_retire(memory, member->assignment.data);
