@@ -18,6 +18,7 @@ int command_bench(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_report(int argc, char **argv);
+int command_core(int argc, char **argv);
 int command_consume(int argc, char **argv);
 int command_test_client(int argc, char **argv);
 int command_version(int argc, char **argv);

@@ -15,6 +15,7 @@ static const struct command {
     {"check", command_check, "judges a capture by the rule book"},
     {"explain", command_explain, "tells the story of each group in a capture"},
     {"report", command_report, "merges and compares results; writes JUnit, Markdown, HTML"},
+    {"core", command_core, "runs the coordinator in virtual time: operations and answers as JSON lines"},
     {"consume", command_consume, "our reference client: joins a group on any broker, prints what happens"},
     {"test-client", command_test_client, "validates a client against the mock"},
     {"version", command_version, "prints the version"},

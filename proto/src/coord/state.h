@@ -241,6 +241,6 @@ struct rj_verdict { enum rj_rule rule; int16_t error; };
             return (struct rj_verdict){RJ_RULE_##RULE, RJ_KAFKA_##ERROR};                                              \
     } while (0)
 
-#define RJ_CONTAINER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define RJ_CONTAINER(pointer, type, member) ((type *)((uintptr_t)(pointer)-offsetof(type, member)))
 
 #endif
