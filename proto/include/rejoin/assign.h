@@ -50,9 +50,4 @@ enum rj_err rj_assign(enum rj_assignor assignor, const struct rj_assign_member *
                       const struct rj_assign_topic *topics, int32_t topic_count, struct rj_arena *arena,
                       struct rj_consumer_protocol_assignment *assignments);
 
-/* The order of Java's String.compareTo (UTF-16 units) on UTF-8 strings; negative, 0, positive. Null sorts as empty. */
-int rj_java_compare(struct rj_string a, struct rj_string b);
-/* Java's String.hashCode. */
-int32_t rj_java_hash(struct rj_string string);
-
 #endif

@@ -45,6 +45,10 @@ struct rj_unknown_tags { struct rj_unknown_tag *items; int32_t count; };
 bool rj_string_equal(struct rj_string a, struct rj_string b); /* null equals only null */
 bool rj_bytes_equal(struct rj_bytes a, struct rj_bytes b);
 bool rj_uuid_equal(const struct rj_uuid *a, const struct rj_uuid *b);
+/* The order of Java's String.compareTo (UTF-16 units) on UTF-8 strings; negative, 0, positive. Null sorts as empty. */
+int rj_java_compare(struct rj_string a, struct rj_string b);
+/* Java's String.hashCode. */
+int32_t rj_java_hash(struct rj_string string);
 static inline bool rj_string_is_null(struct rj_string s) { return s.data == NULL; }
 static inline bool rj_string_is_empty(struct rj_string s) { return s.data == NULL || s.len == 0; }
 
