@@ -1,7 +1,6 @@
 /* Settings, limits, rights, and looking up topics. */
 #include "coord/state.h"
 
-#include "rejoin/assign.h" /* rj_java_hash */
 
 void rj_config_init(struct rj_config *config)
 {

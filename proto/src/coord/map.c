@@ -1,7 +1,6 @@
 /* The map in java.util.HashMap order. */
 #include "coord/map.h"
 
-#include "rejoin/assign.h" /* rj_java_hash */
 
 #include <assert.h>
 #include <string.h>
