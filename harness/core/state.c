@@ -114,7 +114,7 @@ static void see_id(void *context, const struct rj_group_view *group, const struc
 
 static void see_timer(void *context, const struct rj_timer_view *timer)
 {
-    static const char *const names[] = {"heartbeat", "join", "sync", "write", "expire-group-metadata"};
+    static const char *const names[] = {"heartbeat", "join", "sync", "OperationTimeout", "expire-group-metadata"};
     struct rejoin_buffer key = {0};
     rejoin_buffer_text(&key, names[timer->kind]);
     if (timer->group_id.data != NULL)

@@ -83,6 +83,8 @@ static struct rj_verdict judge_new(const struct rj_call *call, const struct fact
     RJ_REQUIRE(fits(call, facts), JOIN_MAX_SIZE, GROUP_MAX_SIZE_REACHED);
     RJ_REQUIRE(rj_group_supports(facts->group, request->protocol_type, &request->protocols), JOIN_NEW_INCONSISTENT,
                INCONSISTENT_GROUP_PROTOCOL);
+    RJ_REQUIRE(facts->holder == NULL || facts->group->state != RJ_GROUP_EMPTY, STATIC_EMPTY_DEAD,
+               UNKNOWN_SERVER_ERROR);
     return RJ_ACCEPTED;
 }
 
@@ -107,7 +109,8 @@ static struct rj_verdict judge_known(const struct rj_call *call, const struct fa
 static struct rj_string echo(const struct facts *facts, enum rj_rule rule)
 {
     bool no_echo = rule == RJ_RULE_JOIN_AUTH || rule == RJ_RULE_JOIN_WRONG_BROKER || rule == RJ_RULE_JOIN_LOADING
-                   || rule == RJ_RULE_JOIN_MAX_SIZE || rule == RJ_RULE_JOIN_PENDING_WITH_INSTANCE;
+                   || rule == RJ_RULE_JOIN_MAX_SIZE || rule == RJ_RULE_JOIN_PENDING_WITH_INSTANCE
+                   || rule == RJ_RULE_STATIC_EMPTY_DEAD;
     return no_echo ? RJ_EMPTY_STRING : facts->member_id;
 }
 

@@ -37,7 +37,7 @@ static bool passes(struct rj_string_array filter, const char *word)
 static bool is_listed(const struct rj_call *call, const struct rj_group *group, bool sees_all)
 {
     const struct rj_list_groups_request *request = call->body;
-    return group->is_committed && passes(request->states_filter, rj_group_state_name(group->state))
+    return rj_group_is_visible(group) && passes(request->states_filter, rj_group_state_name(group->state))
            && passes(request->types_filter, "classic")
            && (sees_all
                || rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, group->node.key, RJ_OPERATION_DESCRIBE));

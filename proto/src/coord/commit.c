@@ -246,7 +246,7 @@ void rj_commit_apply(struct rj_commit *commit)
     rj_write_set_group(write, commit->group);
     if (commit->record_count == 0) {
         if (commit->creates_group)
-            commit->group->is_committed = true;
+            commit->group->visible_from = coord->next_append_id + 1;
         rj_write_wait(coord, write);
         return;
     }

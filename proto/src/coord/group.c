@@ -20,7 +20,14 @@ struct rj_group *rj_group_find(const struct rj_coord *coord, struct rj_string gr
 struct rj_group *rj_group_find_committed(const struct rj_coord *coord, struct rj_string group_id)
 {
     struct rj_group *group = find_any(coord, group_id);
-    return group != NULL && group->is_committed ? group : NULL;
+    return group != NULL && rj_group_is_visible(group) ? group : NULL;
+}
+
+bool rj_group_is_visible(const struct rj_group *group)
+{
+    return group->is_committed
+           || (group->exists && group->visible_from != 0
+               && group->coord->committed_append_id >= group->visible_from);
 }
 
 struct rj_group *rj_group_prepare(struct rj_coord *coord, struct rj_string group_id)
@@ -79,6 +86,7 @@ void rj_group_open(struct rj_group *group)
 {
     reset(group);
     group->exists = true;
+    group->visible_from = 0;
     group->state = RJ_GROUP_EMPTY;
     group->previous_state = RJ_GROUP_DEAD;
     group->state_since_ms = group->coord->now_ms;
@@ -319,6 +327,7 @@ void rj_member_remove(struct rj_group *group, struct rj_member *member)
 void rj_member_rename(struct rj_group *group, struct rj_member *member, struct rj_identity *identity)
 {
     struct rj_identity *old = member->identity;
+    rj_identity_hold(old);
     rj_map_remove(&group->members, &member->node);
     old->member = NULL;
     member->identity = identity;
@@ -326,7 +335,7 @@ void rj_member_rename(struct rj_group *group, struct rj_member *member, struct r
     rj_map_insert(&group->members, &member->node, identity->node.key, identity->node.hash);
     if (group->leader == old)
         rj_group_set_leader(group, identity);
-    rj_identity_forget_if_idle(old);
+    rj_identity_drop(old);
 }
 
 struct rj_protocols *rj_member_swap_protocols(struct rj_group *group, struct rj_member *member,

@@ -10,6 +10,7 @@
 struct rj_group *rj_group_find(const struct rj_coord *coord, struct rj_string group_id); /* one that exists */
 /* As a read of committed state sees it. */
 struct rj_group *rj_group_find_committed(const struct rj_coord *coord, struct rj_string group_id);
+bool rj_group_is_visible(const struct rj_group *group); /* to such a read */
 /* The group by this id, made where there is none; it need not exist yet. NULL: no memory or limit. */
 struct rj_group *rj_group_prepare(struct rj_coord *coord, struct rj_string group_id);
 void rj_group_open(struct rj_group *group); /* it exists from now on, Empty, generation 0 */

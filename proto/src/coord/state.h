@@ -93,6 +93,7 @@ struct rj_group {
     /* Existence: exists is what the next request sees, is_committed what a read of committed state sees. */
     bool exists, is_committed;
     uint64_t created_by, deleted_by; /* append ids without a result; 0: none */
+    uint64_t visible_from;           /* created without a record: committed with that append or a later one; 0: no */
     int32_t holds;                   /* writes that refer to it */
 
     enum rj_group_state state, previous_state;
@@ -211,7 +212,7 @@ struct rj_coord {
     struct rj_timers timers;
     struct rj_timer expiry_timer;
     struct rj_write *first_write, *last_write; /* oldest, newest */
-    uint64_t next_append_id, next_ticket;
+    uint64_t next_append_id, committed_append_id, next_ticket;
     int64_t next_position; /* in the log */
     int64_t offset_count;
     struct rj_parked *parked[RJ_PARKED_BUCKETS];

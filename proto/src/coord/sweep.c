@@ -11,13 +11,7 @@ size_t rj_offset_record_len(void)
     return rj_output_len(sizeof(struct rj_offset_commit_key)) + rj_output_len(sizeof(struct rj_offset_commit_value));
 }
 
-static bool is_zero(const struct rj_uuid *id)
-{
-    static const struct rj_uuid zero;
-    return rj_uuid_equal(id, &zero);
-}
-
-/* Kafka writes version 3, 1 where the offset has an expiry of its own, 4 where the topic's id is known. */
+/* Version 1 where the offset has an expiry of its own. Kafka writes 4 since 4.1 (with the topic's id), 3 before. */
 struct rj_offsets_record rj_offset_record(struct rj_output *output, const struct rj_offset_partition *partition,
                                           const struct rj_offset *offset)
 {
@@ -32,7 +26,8 @@ struct rj_offsets_record rj_offset_record(struct rj_output *output, const struct
         .offset = offset->offset, .leader_epoch = offset->leader_epoch, .metadata = offset->metadata,
         .commit_timestamp = offset->commit_timestamp_ms, .expire_timestamp = offset->expire_timestamp_ms,
         .topic_id = offset->topic_id};
-    record.value_version = offset->expire_timestamp_ms >= 0 ? 1 : is_zero(&offset->topic_id) ? 3 : 4;
+    record.value_version = offset->expire_timestamp_ms >= 0 ? 1
+                           : partition->topic->group->coord->config.behaviour.offsets_with_topic_id ? 4 : 3;
     record.value = value;
     return record;
 }

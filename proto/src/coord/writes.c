@@ -278,6 +278,8 @@ static void fail(struct rj_coord *coord, struct rj_write *write, int16_t error)
 
 static void succeed(struct rj_coord *coord, struct rj_write *write)
 {
+    if (write->append_id > coord->committed_append_id)
+        coord->committed_append_id = write->append_id;
     if (write->group != NULL && write->group->created_by == write->append_id)
         write->group->created_by = 0;
     if (write->group != NULL && write->group->exists)
