@@ -10,6 +10,7 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"bench", command_bench, "measures a server: CPU a request, forming of groups, start"},
+    {"mock", command_mock, "runs a mock cluster that unmodified clients can use"},
     {"decode", command_decode, "prints a message's bytes as JSON"},
     {"encode", command_encode, "makes bytes of a message in JSON"},
     {"check", command_check, "judges a capture by the rule book"},

@@ -1,0 +1,237 @@
+/* rejoin mock: a mock cluster on its own. */
+#include "cli/commands.h"
+
+#include "mock/mock.h"
+#include "support/memory.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: rejoin mock [OPTION...]\n"
+    "\n"
+    "Runs a mock Kafka cluster in one process. Its first line of output is 'ready HOST:PORT[,HOST:PORT...]', when it\n"
+    "accepts connections. SIGTERM and SIGINT end it. Malformed frames and limits that are hit are told on stderr.\n"
+    "\n"
+    "  --listen HOST:PORT[,HOST:PORT...]  numeric addresses, one a broker; PORT 0 picks a free one; further brokers\n"
+    "                                     listen on free ports of the first HOST (default 127.0.0.1:0)\n"
+    "  --brokers N                        how many brokers (default 1, or as many as --listen names)\n"
+    "  --advertise HOST                   the host that clients are told (default: the one that is listened on)\n"
+    "  --topic NAME:PARTITIONS            a topic that exists from the start; may be repeated\n"
+    "  --auto-create-topics on|off        topics that clients ask for come into being, with one partition (default on)\n"
+    "  --initial-rebalance-delay-ms N     group.initial.rebalance.delay.ms (default 3000)\n"
+    "  --kafka-version X.Y                0.11 to 4.2: the versions that this release advertises and its coordinator's\n"
+    "                                     behaviour (default 4.1)\n"
+    "  --faults FILE                      what to do to which requests, as JSON: a list of\n"
+    "                                     {\"match\": {\"api\", \"version\", \"group\", \"client_id\", \"member\", \"broker\",\n"
+    "                                     \"nth\", \"from\", \"count\"}, \"do\": {\"action\", \"error\", \"delay_ms\", \"cut_len\"}}\n"
+    "  --help\n"
+    "\n"
+    "exit codes: 0 ended by a signal, 3 wrong options or files, 4 it cannot listen\n";
+
+enum {
+    OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY, OPTION_VERSION,
+    OPTION_FAULTS, OPTION_HELP,
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"brokers", required_argument, NULL, OPTION_BROKERS},
+    {"advertise", required_argument, NULL, OPTION_ADVERTISE},
+    {"topic", required_argument, NULL, OPTION_TOPIC},
+    {"auto-create-topics", required_argument, NULL, OPTION_AUTO_CREATE},
+    {"initial-rebalance-delay-ms", required_argument, NULL, OPTION_DELAY},
+    {"kafka-version", required_argument, NULL, OPTION_VERSION},
+    {"faults", required_argument, NULL, OPTION_FAULTS},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+enum { TOPIC_LIMIT = 1024, PORT_LIMIT = 1000 };
+
+struct run {
+    struct mock_options options;
+    struct mock_topic topics[TOPIC_LIMIT];
+    uint16_t ports[PORT_LIMIT];
+    char host[64];
+    const char *faults_path;
+    struct mock_cluster *cluster;
+    uv_signal_t signals[2];
+};
+
+/* ---- Options ------------------------------------------------------------------------------------------------------- */
+
+static int usage_error(const char *option, const char *value, const char *expected)
+{
+    fprintf(stderr, "rejoin mock: --%s %s: expected %s\n", option, value, expected);
+    return REJOIN_EXIT_USAGE;
+}
+
+static bool read_number(const char *text, long low, long high, int32_t *out)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (*text == 0 || *end != 0 || errno != 0 || number < low || number > high)
+        return false;
+    *out = (int32_t)number;
+    return true;
+}
+
+/* HOST:PORT[,HOST:PORT...] of one host; [HOST]:PORT where it has colons. */
+static bool read_listen(struct run *run, char *text)
+{
+    run->options.port_count = 0;
+    for (char *rest = text, *part; (part = strsep(&rest, ",")) != NULL;) {
+        char *colon = strrchr(part, ':');
+        int32_t port;
+        if (colon == NULL || !read_number(colon + 1, 0, 65535, &port) || run->options.port_count == PORT_LIMIT)
+            return false;
+        *colon = 0;
+        size_t len = strlen(part);
+        if (len > 2 && part[0] == '[' && part[len - 1] == ']') {
+            part[len - 1] = 0;
+            part++;
+        }
+        if (run->options.port_count > 0 && strcmp(run->host, part) != 0)
+            return false;
+        if (strlen(part) >= sizeof(run->host) || *part == 0)
+            return false;
+        strcpy(run->host, part);
+        run->ports[run->options.port_count++] = (uint16_t)port;
+    }
+    run->options.listen_host = run->host;
+    run->options.ports = run->ports;
+    return true;
+}
+
+static bool read_topic(struct run *run, char *text)
+{
+    char *colon = strrchr(text, ':');
+    int32_t at = run->options.topic_count;
+    if (colon == NULL || colon == text || at == TOPIC_LIMIT ||
+        !read_number(colon + 1, 1, 100000, &run->topics[at].partition_count))
+        return false;
+    *colon = 0;
+    run->topics[at].name = text;
+    run->options.topics = run->topics;
+    run->options.topic_count++;
+    return true;
+}
+
+/* -1: go on; otherwise the exit code. */
+static int take_option(struct run *run, int option, int32_t *brokers)
+{
+    const char *shown = optarg;
+    switch (option) {
+    case OPTION_LISTEN:
+        return read_listen(run, rejoin_strdup(optarg)) ? -1 : usage_error("listen", shown, "HOST:PORT[,HOST:PORT...] of one numeric host");
+    case OPTION_BROKERS:
+        return read_number(optarg, 1, 1000, brokers) ? -1 : usage_error("brokers", shown, "a number from 1 to 1000");
+    case OPTION_ADVERTISE: run->options.advertise_host = optarg; return -1;
+    case OPTION_TOPIC:
+        return read_topic(run, rejoin_strdup(optarg)) ? -1 : usage_error("topic", shown, "NAME:PARTITIONS, at most 1024 times");
+    case OPTION_AUTO_CREATE:
+        run->options.auto_create_topics = strcmp(optarg, "on") == 0;
+        return strcmp(optarg, "on") == 0 || strcmp(optarg, "off") == 0
+                   ? -1 : usage_error("auto-create-topics", shown, "on or off");
+    case OPTION_DELAY:
+        return read_number(optarg, 0, INT32_MAX, &run->options.initial_rebalance_delay_ms)
+                   ? -1 : usage_error("initial-rebalance-delay-ms", shown, "a number of milliseconds");
+    case OPTION_VERSION: run->options.kafka_version = optarg; return -1;
+    case OPTION_FAULTS: run->faults_path = optarg; return -1;
+    case OPTION_HELP: fputs(help, stdout); return REJOIN_EXIT_FINE;
+    default: fputs("rejoin mock --help explains the options\n", stderr); return REJOIN_EXIT_USAGE;
+    }
+}
+
+static int parse(int argc, char **argv, struct run *run)
+{
+    int option;
+    int32_t brokers = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        int exit_code = take_option(run, option, &brokers);
+        if (exit_code >= 0)
+            return exit_code;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "rejoin mock: '%s': it takes no arguments but options\n", argv[optind]);
+        return REJOIN_EXIT_USAGE;
+    }
+    if (brokers == 0)
+        brokers = run->options.port_count > 0 ? run->options.port_count : 1;
+    if (brokers < run->options.port_count) {
+        fprintf(stderr, "rejoin mock: --listen names %d brokers, --brokers %d\n", run->options.port_count, brokers);
+        return REJOIN_EXIT_USAGE;
+    }
+    run->options.broker_count = brokers;
+    return -1;
+}
+
+/* ---- Running ------------------------------------------------------------------------------------------------------- */
+
+static void print_line(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", line);
+}
+
+static void end_run(uv_signal_t *handle, int number)
+{
+    struct run *run = handle->data;
+    (void)number;
+    for (int i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&run->signals[i], NULL);
+    mock_stop(run->cluster, NULL, NULL);
+}
+
+static int start(struct run *run, uv_loop_t *loop)
+{
+    char error[512];
+    struct mock_faults *faults = NULL;
+    if (run->faults_path != NULL) {
+        faults = mock_faults_read(run->faults_path, error, sizeof(error));
+        if (faults == NULL) {
+            fprintf(stderr, "rejoin mock: %s\n", error);
+            return REJOIN_EXIT_USAGE;
+        }
+    }
+    enum mock_start started = mock_start(&run->cluster, loop, &run->options, error, sizeof(error));
+    if (started != MOCK_STARTED) {
+        fprintf(stderr, "rejoin mock: %s\n", error);
+        return started == MOCK_BAD_OPTION ? REJOIN_EXIT_USAGE : REJOIN_EXIT_HARNESS;
+    }
+    mock_set_faults(run->cluster, faults);
+    return REJOIN_EXIT_FINE;
+}
+
+int command_mock(int argc, char **argv)
+{
+    static struct run run;
+    mock_options_init(&run.options);
+    run.options.log = print_line;
+    int exit_code = parse(argc, argv, &run);
+    if (exit_code >= 0)
+        return exit_code;
+    uv_loop_t *loop = uv_default_loop();
+    signal(SIGPIPE, SIG_IGN);
+    exit_code = start(&run, loop);
+    if (exit_code != REJOIN_EXIT_FINE) {
+        uv_run(loop, UV_RUN_DEFAULT);
+        return exit_code;
+    }
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(loop, &run.signals[i]);
+        run.signals[i].data = &run;
+        uv_signal_start(&run.signals[i], end_run, i == 0 ? SIGTERM : SIGINT);
+    }
+    printf("ready %s\n", mock_bootstrap(run.cluster));
+    fflush(stdout);
+    uv_run(loop, UV_RUN_DEFAULT);
+    return REJOIN_EXIT_FINE;
+}
