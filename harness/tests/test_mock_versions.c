@@ -109,6 +109,7 @@ static void fill_request(int16_t api_key, int16_t version, void *body)
 {
     rj_message_init(rj_request_schema(api_key), body);
     switch (api_key) {
+    case 0: ((struct rj_produce_request *)body)->acks = -1; break; /* 0 is not answered */
     case 1: ((struct rj_fetch_request *)body)->max_wait_ms = 0; break;
     case 9:
         if (version >= 8) {
