@@ -371,8 +371,9 @@ static void judge_refusal(const struct suite_run *run, struct suite_verdict *ver
         break;
     case WAITS:
         if (!judge_hot_loop(run, event, refusal->api_key, verdict))
-            judge_say(verdict, SUITE_PASS, event, NULL, expectation(refusal), "%d JoinGroup in all",
-                      trace_count_requests(suite_trace(run), 0, API_JOIN_GROUP));
+            judge_say(verdict, SUITE_PASS, event, NULL, expectation(refusal), "%d %s in all, the first was refused %s",
+                      trace_count_requests(suite_trace(run), 0, refusal->api_key), rj_api_name(refusal->api_key),
+                      judge_where(event).text);
         break;
     }
 }
