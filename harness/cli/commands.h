@@ -17,6 +17,7 @@ enum rejoin_exit {
 int command_bench(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
+int command_replay(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_core(int argc, char **argv);
 int command_consume(int argc, char **argv);

@@ -15,6 +15,7 @@ static const struct command {
     {"encode", command_encode, "makes bytes of a message in JSON"},
     {"check", command_check, "judges a capture by the rule book"},
     {"explain", command_explain, "tells the story of each group in a capture"},
+    {"replay", command_replay, "compares the core's answers with those of a capture"},
     {"report", command_report, "merges and compares results; writes JUnit, Markdown, HTML"},
     {"core", command_core, "runs the coordinator in virtual time: operations and answers as JSON lines"},
     {"consume", command_consume, "our reference client: joins a group on any broker, prints what happens"},
