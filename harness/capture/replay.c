@@ -93,6 +93,15 @@ static void add_event(struct replay *replay, enum replay_event_kind kind, struct
     replay->events[replay->event_count++] = (struct replay_event){kind, exchange, stream, time_ms};
 }
 
+static struct replay_lane *lane_of(struct replay *replay, uint64_t stream)
+{
+    while (replay->lane_count <= stream) {
+        replay->lanes = replay_grow(replay->lanes, replay->lane_count, sizeof(replay->lanes[0]));
+        replay->lanes[replay->lane_count++] = (struct replay_lane){0};
+    }
+    return &replay->lanes[stream];
+}
+
 static void *copy_body(struct replay_exchange *exchange, const struct rj_message_schema *schema, const void *body)
 {
     void *copy = body ? rj_arena_alloc(&exchange->arena, schema->root->size) : NULL;
@@ -122,8 +131,6 @@ static void on_request(void *context, struct capture_exchange *seen)
         exchange->request = copy_body(exchange, rj_request_schema(seen->api_key), seen->request);
         if (group_id_of(seen, &id))
             exchange->group = group_of(replay, id);
-        else
-            replay->skipped++;
     }
     if (seen->request != NULL && seen->api_key == RJ_API_CONSUMER_GROUP_HEARTBEAT)
         group_of(replay, ((const struct rj_consumer_group_heartbeat_request *)seen->request)->group_id)
@@ -131,8 +138,36 @@ static void on_request(void *context, struct capture_exchange *seen)
     replay->exchanges = replay_grow(replay->exchanges, replay->exchange_count, sizeof(replay->exchanges[0]));
     replay->exchanges[replay->exchange_count++] = exchange;
     seen->sink_data = exchange;
+    struct replay_lane *lane = lane_of(replay, exchange->stream);
+    lane->items = replay_grow(lane->items, lane->count, sizeof(lane->items[0]));
+    lane->items[lane->count++] = exchange;
     add_event(replay, REPLAY_REQUEST, exchange, exchange->stream, exchange->request_ms);
 }
+
+static int16_t captured_error(const struct replay_exchange *exchange)
+{
+    if (exchange->response == NULL)
+        return RJ_KAFKA_NONE;
+    if (exchange->api_key == RJ_API_HEARTBEAT)
+        return ((const struct rj_heartbeat_response *)exchange->response)->error_code;
+    if (exchange->api_key == RJ_API_SYNC_GROUP)
+        return ((const struct rj_sync_group_response *)exchange->response)->error_code;
+    if (exchange->api_key == RJ_API_JOIN_GROUP)
+        return ((const struct rj_join_group_response *)exchange->response)->error_code;
+    if (exchange->api_key == RJ_API_LEAVE_GROUP)
+        return ((const struct rj_leave_group_response *)exchange->response)->error_code;
+    if (exchange->api_key == RJ_API_OFFSET_COMMIT) {
+        const struct rj_offset_commit_response *body = exchange->response;
+        return body->topics.count > 0 && body->topics.items[0].partitions.count > 0 ?
+               body->topics.items[0].partitions.items[0].error_code : RJ_KAFKA_NONE;
+    }
+    if (exchange->api_key == RJ_API_OFFSET_FETCH) {
+        const struct rj_offset_fetch_response *body = exchange->response;
+        return body->groups.count > 0 ? body->groups.items[0].error_code : body->error_code;
+    }
+    return RJ_KAFKA_NONE;
+}
+
 
 static void on_response(void *context, struct capture_exchange *seen)
 {
@@ -145,6 +180,9 @@ static void on_response(void *context, struct capture_exchange *seen)
     exchange->response_ms = seen->response_time_us / 1000;
     if (seen->response != NULL && (exchange->group != NULL || seen->api_key == RJ_API_METADATA))
         exchange->response = copy_body(exchange, rj_response_schema(seen->api_key), seen->response);
+    int16_t error = exchange->group ? captured_error(exchange) : RJ_KAFKA_NONE;
+    exchange->unavailable = error == RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS ||
+                            error == RJ_KAFKA_COORDINATOR_NOT_AVAILABLE || error == RJ_KAFKA_NOT_COORDINATOR;
     add_event(replay, REPLAY_RESPONSE, exchange, exchange->stream, exchange->response_ms);
 }
 
@@ -173,12 +211,12 @@ static void pin_generation(const struct replay_group *group, uint64_t frame, str
         }
 }
 
-static struct replay_exchange *waiting_for(const struct replay *replay, uint64_t stream, int32_t correlation_id)
+static struct replay_exchange *waiting_for(struct replay *replay, uint64_t stream, int32_t correlation_id)
 {
-    for (size_t i = replay->exchange_count; i-- > 0;)
-        if (replay->exchanges[i]->stream == stream && replay->exchanges[i]->correlation_id == correlation_id &&
-            replay->exchanges[i]->fed)
-            return replay->exchanges[i];
+    struct replay_lane *lane = lane_of(replay, stream);
+    for (size_t i = lane->next; i-- > 0;)
+        if (lane->items[i]->correlation_id == correlation_id)
+            return lane->items[i];
     return NULL;
 }
 
@@ -257,26 +295,13 @@ static const struct rj_subscription_views *read_subscriptions(struct replay_exch
     return views;
 }
 
-static int16_t captured_error(const struct replay_exchange *exchange)
-{
-    if (exchange->response == NULL)
-        return RJ_KAFKA_NONE;
-    if (exchange->api_key == RJ_API_HEARTBEAT)
-        return ((const struct rj_heartbeat_response *)exchange->response)->error_code;
-    if (exchange->api_key == RJ_API_SYNC_GROUP)
-        return ((const struct rj_sync_group_response *)exchange->response)->error_code;
-    if (exchange->api_key == RJ_API_JOIN_GROUP)
-        return ((const struct rj_join_group_response *)exchange->response)->error_code;
-    return RJ_KAFKA_NONE;
-}
-
 static void feed(struct replay *replay, struct replay_exchange *exchange, int64_t time_ms)
 {
     struct replay_group *group = exchange->group;
     struct rj_subscription_views views;
     struct rj_pins pins = {RJ_NULL_STRING, RJ_NULL_STRING, RJ_NULL_STRING};
     exchange->fed = true;
-    if (group == NULL || group->coord == NULL || exchange->request == NULL)
+    if (group == NULL || group->coord == NULL || exchange->request == NULL || exchange->unavailable)
         return;
     tick(replay, group, exchange->request_frame,
          time_ms - (captured_error(exchange) == RJ_KAFKA_NONE ? TIMER_SLACK_MS : 0));
@@ -300,29 +325,31 @@ static void feed(struct replay *replay, struct replay_exchange *exchange, int64_
     step(replay, group, &event);
 }
 
-/* A broker reads the next request of a connection when the one before it is answered. */
-static void feed_next(struct replay *replay, uint64_t stream, int64_t time_ms)
+/* Feeds what the broker may have read of a connection by now. */
+static void feed_lane(struct replay *replay, uint64_t stream, const struct replay_event *now)
 {
-    for (size_t i = 0; i < replay->exchange_count; i++) {
-        struct replay_exchange *exchange = replay->exchanges[i];
-        if (exchange->stream != stream || exchange->request_ms > time_ms)
-            continue;
-        bool open = exchange->expects_answer && (!exchange->captured_answer || exchange->response_ms >= time_ms) &&
-                    exchange->reply == NULL;
-        if (!exchange->fed)
-            feed(replay, exchange, time_ms);
-        else if (!open)
-            continue;
-        return;
+    struct replay_lane *lane = lane_of(replay, stream);
+    while (lane->next < lane->count) {
+        const struct replay_exchange *before = lane->next > 0 ? lane->items[lane->next - 1] : NULL;
+        struct replay_exchange *exchange = lane->items[lane->next];
+        bool is_muted = before != NULL && before->expects_answer && before->captured_answer && !before->answered;
+        if (is_muted || exchange->request_ms > now->time_ms)
+            return;
+        lane->next++;
+        feed(replay, exchange, now->time_ms);
     }
 }
 
-static void answered(struct replay *replay, struct replay_exchange *exchange)
+static void answered(struct replay *replay, struct replay_exchange *exchange, const struct replay_event *now)
 {
-    if (!exchange->fed)
-        feed(replay, exchange, exchange->response_ms);
+    feed_lane(replay, exchange->stream, now);
+    exchange->answered = true;
     if (exchange->group == NULL || exchange->group->coord == NULL || exchange->request == NULL)
         return;
+    if (exchange->unavailable) {
+        replay->unavailable++;
+        return;
+    }
     if (exchange->reply == NULL) /* a timer of the broker answered it */
         tick(replay, exchange->group, exchange->response_frame, exchange->response_ms);
     if (exchange->reply == NULL)
@@ -410,12 +437,12 @@ bool replay_run(struct replay *replay, char *error, size_t error_len)
     for (size_t i = 0; i < replay->event_count; i++) {
         const struct replay_event *event = &replay->events[i];
         if (event->kind == REPLAY_REQUEST)
-            feed_next(replay, event->stream, event->time_ms);
+            feed_lane(replay, event->stream, event);
         else if (event->kind == REPLAY_CLOSED)
             closed(replay, event->stream, event->time_ms);
         else {
-            answered(replay, event->exchange);
-            feed_next(replay, event->stream, event->time_ms);
+            answered(replay, event->exchange, event);
+            feed_lane(replay, event->stream, event);
         }
     }
     return true;
@@ -442,6 +469,9 @@ void replay_destroy(struct replay *replay)
         free(replay->differences[i].core);
     }
     rj_arena_release(&replay->arena);
+    for (size_t i = 0; i < replay->lane_count; i++)
+        free(replay->lanes[i].items);
+    free(replay->lanes);
     free(replay->exchanges);
     free(replay->events);
     free(replay->groups);

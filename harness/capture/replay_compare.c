@@ -64,7 +64,20 @@ static int compare_offset_partitions(const void *a, const void *b)
            ((const struct rj_offset_fetch_response_partitions *)b)->partition_index;
 }
 
-/* Kafka lists members, and the partitions of "all topics", in the order of its hash maps. */
+static int compare_committed(const void *a, const void *b)
+{
+    return ((const struct rj_offset_commit_response_partition *)a)->partition_index -
+           ((const struct rj_offset_commit_response_partition *)b)->partition_index;
+}
+
+static int compare_fetched(const void *a, const void *b)
+{
+    return ((const struct rj_offset_fetch_response_partition *)a)->partition_index -
+           ((const struct rj_offset_fetch_response_partition *)b)->partition_index;
+}
+
+/* Kafka lists members, and the partitions of "all topics", in the order of its hash maps; the Scala coordinator
+ * (to 3.9) all partitions of offset answers. */
 static void put_in_order(int16_t api_key, void *body)
 {
     if (api_key == RJ_API_JOIN_GROUP) {
@@ -78,8 +91,18 @@ static void put_in_order(int16_t api_key, void *body)
             if (response->groups.items[i].members.count > 1)
                 qsort(response->groups.items[i].members.items, (size_t)response->groups.items[i].members.count,
                       sizeof(response->groups.items[i].members.items[0]), compare_described);
+    } else if (api_key == RJ_API_OFFSET_COMMIT) {
+        struct rj_offset_commit_response *response = body;
+        for (int32_t t = 0; t < response->topics.count; t++)
+            if (response->topics.items[t].partitions.count > 1)
+                qsort(response->topics.items[t].partitions.items, (size_t)response->topics.items[t].partitions.count,
+                      sizeof(response->topics.items[t].partitions.items[0]), compare_committed);
     } else if (api_key == RJ_API_OFFSET_FETCH) {
         struct rj_offset_fetch_response *response = body;
+        for (int32_t t = 0; t < response->topics.count; t++)
+            if (response->topics.items[t].partitions.count > 1)
+                qsort(response->topics.items[t].partitions.items, (size_t)response->topics.items[t].partitions.count,
+                      sizeof(response->topics.items[t].partitions.items[0]), compare_fetched);
         for (int32_t g = 0; g < response->groups.count; g++) {
             struct rj_offset_fetch_response_topics_array *topics = &response->groups.items[g].topics;
             for (int32_t t = 0; t < topics->count; t++)
@@ -109,7 +132,9 @@ static void add_difference(struct replay *replay, const struct replay_exchange *
 static void differ(void *context, const struct rj_difference *difference)
 {
     const struct comparison *comparison = context;
-    add_difference(comparison->replay, comparison->exchange, difference->field, difference->left, difference->right);
+    add_difference(comparison->replay, comparison->exchange, difference->field,
+                   difference->left ? difference->left : "nothing there",
+                   difference->right ? difference->right : "nothing there");
 }
 
 void replay_compare(struct replay *replay, struct replay_exchange *exchange)
@@ -163,9 +188,10 @@ json_t *replay_json(const struct replay *replay, const struct capture_counts *co
                                                       replay->groups[i]->is_consumer ?
                                                           "it uses the KIP-848 protocol" :
                                                           "it had members before the capture began"));
-    return json_pack("{sI sI sI sI sI so so}", "frames", (json_int_t)counts->frames, "requests",
+    return json_pack("{sI sI sI sI sI sI so so}", "frames", (json_int_t)counts->frames, "requests",
                      (json_int_t)replay->totals.requests, "compared", (json_int_t)replay->totals.compared, "equal",
-                     (json_int_t)replay->totals.equal, "initial_rebalance_delay_ms", (json_int_t)replay->delay_ms,
+                     (json_int_t)replay->totals.equal, "unavailable", (json_int_t)replay->unavailable,
+                     "initial_rebalance_delay_ms", (json_int_t)replay->delay_ms,
                      "differences", differences, "notes", notes);
 }
 
@@ -178,6 +204,9 @@ void replay_print(const struct replay *replay, const struct capture_counts *coun
             totals->compared ? 100.0 * (double)totals->equal / (double)totals->compared : 0.0);
     fprintf(out, "core: Kafka %s, initial rebalance delay %d ms%s\n", replay->options.kafka_version,
             (int)replay->delay_ms, replay->options.initial_rebalance_delay_ms < 0 ? " (inferred)" : "");
+    if (replay->unavailable > 0)
+        fprintf(out, "left out: %llu requests that the broker refused as its coordinator was loading or elsewhere\n",
+                (unsigned long long)replay->unavailable);
     for (size_t i = 0; i < replay->group_count; i++)
         if (replay->groups[i]->coord == NULL)
             fprintf(out, "group %s was not replayed: %s\n", replay->groups[i]->id, replay->groups[i]->is_consumer ?

@@ -139,7 +139,7 @@ static int64_t initial_phase_end(int64_t delay_ms, const int64_t *offsets_ms, si
     for (bool extended = delay_ms > 0; extended;) {
         extended = false;
         for (size_t i = 0; i < count; i++)
-            extended |= offsets_ms[i] > end_ms - delay_ms && offsets_ms[i] <= end_ms;
+            extended |= offsets_ms[i] >= end_ms - delay_ms && offsets_ms[i] < end_ms;
         if (extended)
             end_ms += delay_ms;
     }

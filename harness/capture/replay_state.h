@@ -14,7 +14,8 @@ struct replay_exchange {
     int64_t request_ms, response_ms;
     void *request, *response;         /* copies in the arena; NULL: not a group request, not decoded, not answered */
     struct replay_group *group;       /* NULL: not for the core */
-    bool expects_answer, fed, captured_answer;
+    bool expects_answer, fed, captured_answer, answered; /* answered: that moment of the capture has come */
+    bool unavailable;                 /* the coordinator was loading or elsewhere: nothing for the core */
     void *reply;                      /* the core's, in the arena; NULL: none yet */
     enum rj_rule rule;                /* why the core refused */
     struct rj_arena arena;
@@ -39,6 +40,9 @@ struct replay_group {
     struct rj_coord *coord;
 };
 
+/* The requests of one connection, in order: a broker reads the next one when the one before it is answered. */
+struct replay_lane { struct replay_exchange **items; size_t count, next; };
+
 struct replay_difference { uint64_t frame; int16_t api_key; int16_t version; char *field, *broker, *core; enum rj_rule rule; };
 
 struct replay {
@@ -47,6 +51,8 @@ struct replay {
     size_t exchange_count;
     struct replay_event *events;
     size_t event_count;
+    struct replay_lane *lanes;             /* by stream id */
+    size_t lane_count;
     struct replay_group **groups;
     size_t group_count;
     struct rj_topic *topics;
@@ -56,7 +62,7 @@ struct replay {
     struct replay_totals totals;
     struct replay_difference *differences;
     size_t difference_count;
-    uint64_t skipped;                      /* group requests that were not replayed */
+    uint64_t unavailable;                  /* group requests that the coordinator could not serve */
     int64_t now_ms;
 };
 
