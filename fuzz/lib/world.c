@@ -262,13 +262,14 @@ void world_begin(struct world *world, struct sequence_settings settings)
     change_topics(world, 7, 0x55);
 }
 
-static bool anybody_waits(const struct world *world)
+/* The first connection whose request is not answered; NULL: there is none. */
+static const struct world_connection *waiting(const struct world *world)
 {
     for (int i = 0; i < SEQUENCE_ACTORS; i++)
         for (int j = 0; j < WORLD_CONNECTIONS; j++)
             if (world->actors[i].connections[j].is_busy)
-                return true;
-    return false;
+                return &world->actors[i].connections[j];
+    return NULL;
 }
 
 void world_heal(struct world *world)
@@ -280,12 +281,16 @@ void world_heal(struct world *world)
         world_load_some(world, WORLD_MAX_RECORDS);
     while (world->append_count > 0)
         world_resolve_append(world, 0);
-    for (int ticks = 0; ticks < HEAL_TICKS && anybody_waits(world); ticks++) {
+    const struct world_connection *connection;
+    int64_t begun_ms = world->now_ms;
+    for (int ticks = 0; (connection = waiting(world)) != NULL; ticks++) {
         int64_t deadline_ms = rj_next_deadline_ms(world->coord);
-        FUZZ_REQUIRE(deadline_ms != INT64_MAX, "liveness", "a request waits, and nothing is due");
+        FUZZ_REQUIRE(deadline_ms != INT64_MAX && ticks < HEAL_TICKS, "liveness",
+                     "%s v%d, correlation id %d, group %u, is not answered after %d ticks, %lld ms",
+                     rj_api_name(connection->api_key), connection->version, connection->correlation_id,
+                     connection->group, ticks, (long long)(world->now_ms - begun_ms));
         advance_to(world, deadline_ms);
     }
-    FUZZ_REQUIRE(!anybody_waits(world), "liveness", "a request is not answered after %d ticks", HEAL_TICKS);
 }
 
 void world_end(struct world *world)
