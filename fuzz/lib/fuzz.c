@@ -16,6 +16,20 @@ void fuzz_fail(const char *oracle, const char *format, ...)
     abort();
 }
 
+void fuzz_trace(const char *format, ...)
+{
+    static int wanted = -1;
+    if (wanted < 0)
+        wanted = getenv("FUZZ_TRACE") != NULL;
+    if (!wanted)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
 /* ---- Input ---------------------------------------------------------------------------------------------------- */
 
 uint8_t fuzz_take_byte(struct fuzz_reader *reader)

@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
     } while (0)
 void fuzz_fail(const char *oracle, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
+/* One line on stderr where the environment has FUZZ_TRACE: for whoever reads a find. */
+void fuzz_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* ---- Input ---------------------------------------------------------------------------------------------------- */
 
 /* Takes bytes from the front. Total: behind the end everything is 0, so that any input is a valid one. */

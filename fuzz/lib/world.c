@@ -54,6 +54,9 @@ static void take_reply(struct world *world, const struct rj_reply *reply)
                  rj_err_name(err), fault.field);
     connection->is_busy = false;
     int16_t error_code = world_error_of(reply->api_key, reply->version, reply->body);
+    fuzz_trace("%lld  #%d %s answered: error %d, rule %s", (long long)world->now_ms, reply->correlation_id,
+               rj_api_name(reply->api_key), error_code,
+               reply->rule == RJ_RULE_NONE ? "-" : rj_rule_row(reply->rule)->id);
     world->accepted += error_code == 0;
     struct rj_check_message message = {.stream = reply->connection_id, .frame = ++world->event_number,
         .time_ms = world->now_ms, .api_key = reply->api_key, .version = reply->version,
@@ -69,6 +72,9 @@ static void take_reply(struct world *world, const struct rj_reply *reply)
 static void take_change(struct world *world, const struct rj_state_change *change)
 {
     uint32_t facts[3] = {change->from, change->to, change->rule};
+    fuzz_trace("%lld  %.*s: %s -> %s, generation %d, rule %s", (long long)world->now_ms, change->group_id.len,
+               change->group_id.data, rj_group_state_name(change->from), rj_group_state_name(change->to),
+               change->generation_id, change->rule == RJ_RULE_NONE ? "-" : rj_rule_row(change->rule)->id);
     fuzz_mark(fuzz_hash(2, facts, sizeof(facts)) % 1024);
     for (uint8_t group = 0; group < SEQUENCE_GROUPS; group++)
         if (rj_string_equal(change->group_id, world_string(world_group_id(group)))) {
@@ -106,6 +112,7 @@ enum rj_err world_step(struct world *world, struct rj_event *event)
 static void tick(struct world *world)
 {
     struct rj_event event = {.type = RJ_EVENT_TICK};
+    fuzz_trace("%lld  tick", (long long)world->now_ms);
     world_step(world, &event);
     FUZZ_REQUIRE(rj_next_deadline_ms(world->coord) > world->now_ms, "deadline", "due %lld at %lld after a tick",
                  (long long)rj_next_deadline_ms(world->coord), (long long)world->now_ms);
@@ -140,6 +147,7 @@ static void disconnect(struct world *world, const struct sequence_op *op)
     if (connection->id == 0)
         return;
     struct rj_event event = {.type = RJ_EVENT_DISCONNECT};
+    fuzz_trace("%lld  actor %u disconnects", (long long)world->now_ms, op->actor);
     event.as.disconnect.connection_id = connection->id;
     rj_check_close(world->checker, connection->id, ++world->event_number, world->now_ms);
     memset(connection, 0, sizeof(*connection)); /* a reply to it would now be one that nobody asked for */
@@ -267,7 +275,7 @@ static const struct world_connection *waiting(const struct world *world)
 {
     for (int i = 0; i < SEQUENCE_ACTORS; i++)
         for (int j = 0; j < WORLD_CONNECTIONS; j++)
-            if (world->actors[i].connections[j].is_busy)
+            if (world->actors[i].connections[j].is_busy && !world->actors[i].connections[j].may_be_forgotten)
                 return &world->actors[i].connections[j];
     return NULL;
 }

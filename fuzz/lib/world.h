@@ -17,6 +17,9 @@ struct world_connection {
     int32_t correlation_id;   /* of the request that is not answered */
     int16_t api_key, version;
     uint8_t group;
+    char member_id[WORLD_ID_LEN]; /* that the request was sent with */
+    struct rj_string instance_id;
+    bool may_be_forgotten;        /* see forget_older */
 };
 
 struct world_actor {

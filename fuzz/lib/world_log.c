@@ -72,6 +72,8 @@ void world_resolve_append(struct world *world, int16_t error_code)
             world->appends[(world->append_head + i) % WORLD_MAX_APPENDS].first_record -= append.record_count;
     }
     struct rj_event event = {.type = RJ_EVENT_APPEND_RESULT};
+    fuzz_trace("%lld  append %llu of %u records: error %d", (long long)world->now_ms,
+               (unsigned long long)append.append_id, append.record_count, error_code);
     event.as.append_result.append_id = append.append_id;
     event.as.append_result.error_code = error_code;
     world_step(world, &event);
@@ -141,6 +143,7 @@ static void forget_unacknowledged(struct world *world)
 static void lose_and_regain(struct world *world)
 {
     struct rj_event event = {.type = RJ_EVENT_UNLOAD};
+    fuzz_trace("%lld  unload, then load %u records", (long long)world->now_ms, world->acknowledged_count);
     forget_unacknowledged(world);
     memset(world->state_known, 0, sizeof(world->state_known));
     world_step(world, &event);

@@ -408,6 +408,46 @@ static const void *through_the_wire(struct world *world, int16_t api_key, int16_
     return decoded;
 }
 
+/* Kafka keeps one parked request a member: a later JoinGroup or SyncGroup of the same member overwrites it, and it is
+ * never answered (join-preparing, sync-completing-follower); nor is the parked SyncGroup of a member that leaves
+ * (leave-parked-join). */
+static void forget_older(struct world *world, const struct sequence_op *op, uint8_t group)
+{
+    struct rj_string id = member_id(world, op, group), instance = instance_id(op);
+    for (int i = 0; i < SEQUENCE_ACTORS; i++)
+        for (int j = 0; j < WORLD_CONNECTIONS; j++) {
+            struct world_connection *older = &world->actors[i].connections[j];
+            bool same_id = id.len > 0 && rj_string_equal(id, world_string(older->member_id));
+            bool same_instance = instance.data != NULL && rj_string_equal(instance, older->instance_id);
+            bool parks = older->api_key == RJ_API_JOIN_GROUP || older->api_key == RJ_API_SYNC_GROUP;
+            if (older->is_busy && older->group == group && parks && (same_id || same_instance))
+                older->may_be_forgotten = true;
+        }
+}
+
+/* What the connection waits for from now on. */
+static void note_request(struct world *world, const struct sequence_op *op, struct world_connection *connection,
+                         uint8_t group, int16_t api_key, int16_t version)
+{
+    struct sequence_op other = *op;
+    if (op->kind == OP_JOIN || op->kind == OP_SYNC || op->kind == OP_LEAVE)
+        forget_older(world, op, group);
+    other.actor = (uint8_t)((op->actor + 1) % SEQUENCE_ACTORS);
+    if (op->kind == OP_LEAVE) /* it may name two members */
+        forget_older(world, &other, group);
+    struct rj_string id = member_id(world, op, group);
+    uint64_t connection_id = connection->id;
+    memset(connection, 0, sizeof(*connection));
+    connection->id = connection_id;
+    connection->is_busy = true;
+    connection->correlation_id = ++world->last_correlation_id;
+    connection->api_key = api_key;
+    connection->version = version;
+    connection->group = group;
+    memcpy(connection->member_id, id.data, (size_t)id.len);
+    connection->instance_id = instance_id(op);
+}
+
 void world_send_request(struct world *world, const struct sequence_op *op)
 {
     uint8_t group = op->group % SEQUENCE_GROUPS;
@@ -422,7 +462,8 @@ void world_send_request(struct world *world, const struct sequence_op *op)
     if (event.as.request.body == NULL)
         return;
     event.as.request.connection_id = connection->id;
-    event.as.request.correlation_id = ++world->last_correlation_id;
+    note_request(world, op, connection, group, api_key, version);
+    event.as.request.correlation_id = connection->correlation_id;
     event.as.request.api_key = api_key;
     event.as.request.version = version;
     event.as.request.client_id = op->actor == 3 ? RJ_NULL_STRING : RJ_STRING("client");
@@ -432,12 +473,15 @@ void world_send_request(struct world *world, const struct sequence_op *op)
     world->entropy_count++;
     event.entropy.bytes[15] = (uint8_t)world->entropy_count;
     event.entropy.bytes[14] = (uint8_t)(world->entropy_count >> 8);
-    *connection = (struct world_connection){connection->id, true, world->last_correlation_id, api_key, version, group};
     struct rj_check_message message = {.stream = connection->id, .frame = ++world->event_number,
         .time_ms = world->now_ms, .api_key = api_key, .version = version, .correlation_id = connection->correlation_id,
         .client_id = event.as.request.client_id, .body = event.as.request.body};
     rj_check_request(world->checker, &message);
     world->requests++;
+    fuzz_trace("%lld  #%d actor %u sends %s v%d to group %u, member '%s', generation %d%s", (long long)world->now_ms,
+               connection->correlation_id, op->actor, rj_api_name(api_key), version, group,
+               world->actors[op->actor].member_id[group], world->actors[op->actor].generation_id[group],
+               world->fail_next > 0 ? ", without memory" : "");
     bool fails = world->fail_next > 0;
     char *before = fails ? world_describe(world, group, false) : NULL;
     world->heap.fail_at = fails ? world->heap.allocation_count + world->fail_next : 0;
