@@ -242,7 +242,7 @@ static void set_config(struct world *world)
 
 void world_begin(struct world *world, struct sequence_settings settings)
 {
-    memset(world, 0, sizeof(*world));
+    memset(world, 0, offsetof(struct world, appends));
     world->settings = settings;
     world->now_ms = 1000000;
     fuzz_heap_init(&world->heap, 0);
@@ -259,7 +259,7 @@ void world_begin(struct world *world, struct sequence_settings settings)
     if (settings.limits & 4)
         limits.offsets = 5;
     if (settings.limits & 8)
-        limits.bytes = (size_t)32768 << (settings.limits >> 6);
+        limits.bytes = (size_t)131072 << (settings.limits >> 6);
     struct rj_check_config check;
     rj_check_config_init(&check);
     check.from_start = true;

@@ -52,9 +52,7 @@ struct world {
     struct rj_topic_table topic_tables[2];
     uint32_t topics_in_force;
     /* The log: records of appends that were acknowledged, then those that were not yet. */
-    struct world_record records[WORLD_MAX_RECORDS];
     uint32_t record_count, acknowledged_count;
-    struct world_append appends[WORLD_MAX_APPENDS];
     uint32_t append_head, append_count;
     bool appends_wait;               /* results come by OP_APPEND_RESULT only */
     bool is_loading;
@@ -64,6 +62,9 @@ struct world {
     struct fuzz_heap scratch_heap;
     uint64_t requests, accepted;     /* accepted: answered without an error */
     int32_t violations_seen;
+    /* Not cleared between runs: too much for each of them. */
+    struct world_append appends[WORLD_MAX_APPENDS];
+    struct world_record records[WORLD_MAX_RECORDS];
 };
 
 void world_begin(struct world *world, struct sequence_settings settings);

@@ -145,9 +145,9 @@ static void lose_and_regain(struct world *world)
     struct rj_event event = {.type = RJ_EVENT_UNLOAD};
     fuzz_trace("%lld  unload, then load %u records", (long long)world->now_ms, world->acknowledged_count);
     forget_unacknowledged(world);
-    memset(world->state_known, 0, sizeof(world->state_known));
     world_step(world, &event);
     forget_unacknowledged(world);
+    memset(world->state_known, 0, sizeof(world->state_known)); /* loading tells of no states */
     event = (struct rj_event){.type = RJ_EVENT_LOAD_BEGIN};
     world_step(world, &event);
     world->is_loading = true;
