@@ -238,8 +238,11 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
     rj_timer_cancel(&coord->timers, &group->join_timer);
     remove_absent_dynamic(group);
     if (!elect_joined_leader(group) && group->members.count > 0) {
+        /* Only static members are left and none of them has joined. Kafka waits as long again; a timeout of 0 or less
+         * (clients may send any) must still let time pass, or one step would never end. */
+        int32_t timeout_ms = rj_group_rebalance_timeout_ms(group);
         group->join_timer_kind = RJ_JOIN_TIMER_PHASE;
-        rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms + rj_group_rebalance_timeout_ms(group));
+        rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms + (timeout_ms > 0 ? timeout_ms : 1));
         return RJ_OUTCOME_NONE;
     }
     group->generation_id++;
