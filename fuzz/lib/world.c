@@ -298,7 +298,7 @@ void world_heal(struct world *world)
         world_resolve_append(world, 0);
     const struct world_connection *connection;
     int64_t begun_ms = world->now_ms;
-    for (int ticks = 0; (connection = waiting(world)) != NULL; ticks++) {
+    for (int ticks = 0; !world->may_wedge && (connection = waiting(world)) != NULL; ticks++) {
         int64_t deadline_ms = rj_next_deadline_ms(world->coord);
         if (ticks == HEAL_TICKS && world->now_ms - begun_ms < HEAL_MS)
             break; /* many short timers: too little time has passed to judge */

@@ -128,6 +128,7 @@ static const void *join_body(struct world *world, const struct sequence_op *op, 
     struct rj_join_group_request_protocol *protocols = take(world, 3 * sizeof(*protocols));
     const struct rj_consumer_protocol_subscription **items = take(world, 3 * sizeof(void *));
     int32_t count = 0;
+    world->may_wedge |= op->a % 8 == 5;
     for (const char *const *name = sets[op->a % 8]; count < 3 && name[count] != NULL; count++) {
         protocols[count].name = world_string(name[count]);
         protocols[count].metadata = subscription_bytes(world, op);
