@@ -66,6 +66,7 @@ struct rj_message_schema {
     struct rj_version_range versions;
     int16_t flexible_from; /* INT16_MAX: never */
     const struct rj_schema_struct *root;
+    uint16_t first_plan;   /* for the codec: what its lowest version does */
 };
 
 extern const struct rj_message_schema *const rj_all_schemas[];

@@ -1,5 +1,5 @@
 /* The bump allocator over blocks. */
-#include "rejoin/base.h"
+#include "base/arena_mark.h"
 
 #include <string.h>
 
@@ -144,4 +144,29 @@ void rj_arena_release(struct rj_arena *arena)
     }
     arena->newest = NULL;
     arena->used_len = 0;
+}
+
+struct arena_mark arena_mark(const struct rj_arena *arena)
+{
+    const struct rj_arena_block *newest = arena->newest;
+    return (struct arena_mark){arena->newest, newest != NULL ? newest->older : NULL, newest != NULL ? newest->used : 0,
+                               arena->used_len};
+}
+
+/* Newer blocks stand before the marked one; blocks of large pieces directly behind it. */
+void arena_rewind(struct rj_arena *arena, const struct arena_mark *mark)
+{
+    struct rj_arena_block *older;
+    for (; arena->newest != mark->newest; arena->newest = older) {
+        older = arena->newest->older;
+        free_block(arena, arena->newest);
+    }
+    arena->used_len = mark->used_len;
+    if (mark->newest == NULL)
+        return;
+    for (; mark->newest->older != mark->older; mark->newest->older = older) {
+        older = mark->newest->older->older;
+        free_block(arena, mark->newest->older);
+    }
+    mark->newest->used = mark->newest_used;
 }

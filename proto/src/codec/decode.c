@@ -4,19 +4,12 @@
  * a varint may have leading zero groups, the high bits of a fifth varint byte are dropped, tagged fields may come in
  * any order and more than once (the last one counts), the size of a known tagged field is not looked at, a boolean
  * is true for any byte but 0. */
-#include "codec/path.h"
+#include "codec/decoder.h"
 #include "codec/wire.h"
+#include "base/arena_mark.h"
 #include "rejoin/codec.h"
 
 enum { FIXED_BUDGET_LEN = 65536, BUDGET_FACTOR = 24 };
-
-struct decoder {
-    const uint8_t *start, *at, *end;
-    struct rj_arena *arena;
-    size_t arena_limit_len; /* the arena's used_len may not pass it */
-    struct place place;
-    bool flexible;
-};
 
 static enum rj_err read_struct(struct decoder *d, const struct rj_schema_struct *rows, void *out,
                                const struct path *up);
@@ -53,7 +46,7 @@ static enum rj_err read_varint(struct decoder *d, uint32_t *value, const struct 
                      "a varint of at most 5 bytes");
 }
 
-static void *take(struct decoder *d, size_t size)
+void *decoder_take(struct decoder *d, size_t size)
 {
     if (size > d->arena_limit_len - d->arena->used_len)
         return NULL;
@@ -189,7 +182,7 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
     if ((size_t)count > left(d)) /* no element takes less than a byte */
         return fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "count ", count, "no more than the bytes left");
     size_t size = memory_size(field);
-    out->items = take(d, (size_t)count * size);
+    out->items = decoder_take(d, (size_t)count * size);
     if (out->items == NULL)
         return fail_memory(d, path, (size_t)count * size);
     struct path step = {path->up, path->name, 0};
@@ -207,7 +200,7 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
 static enum rj_err new_pointer(struct decoder *d, const struct rj_schema_field *field, void **out,
                                const struct path *path)
 {
-    *out = take(d, field->element->size);
+    *out = decoder_take(d, field->element->size);
     if (*out == NULL)
         return fail_memory(d, path, field->element->size);
     rj_struct_init(field->element, *out);
@@ -267,7 +260,7 @@ static enum rj_err keep_unknown(struct decoder *d, struct rj_unknown_tags **tags
         return fail_short(d, path, size);
     if (*tags == NULL) {
         size_t len = sizeof(**tags) + (size_t)rest * sizeof(*(*tags)->items);
-        struct rj_unknown_tags *fresh = take(d, len);
+        struct rj_unknown_tags *fresh = decoder_take(d, len);
         if (fresh == NULL)
             return fail_memory(d, path, len);
         *fresh = (struct rj_unknown_tags){(struct rj_unknown_tag *)(void *)(fresh + 1), 0};
@@ -308,7 +301,7 @@ static enum rj_err set_tagged_pointers(struct decoder *d, const struct rj_schema
     return err;
 }
 
-static enum rj_err read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
+enum rj_err decoder_read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
                                const struct path *up)
 {
     struct path path = {up, "taggedFields", -1};
@@ -345,7 +338,7 @@ static enum rj_err read_struct(struct decoder *d, const struct rj_schema_struct 
         if (err != RJ_OK)
             return err;
     }
-    return d->flexible ? read_tagged(d, rows, out, up) : RJ_OK;
+    return d->flexible ? decoder_read_tagged(d, rows, out, up) : RJ_OK;
 }
 
 enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
@@ -357,10 +350,21 @@ enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t ver
                         .place = {schema, version, fault}, .flexible = version >= schema->flexible_from};
     size_t budget = FIXED_BUDGET_LEN + BUDGET_FACTOR * (size_t)input.len;
     d.arena_limit_len = arena->used_len > SIZE_MAX - budget ? SIZE_MAX : arena->used_len + budget;
-    rj_message_init(schema, message);
     *consumed_len = 0;
-    if (!rj_in_range(schema->versions, version))
+    if (!rj_in_range(schema->versions, version)) {
+        rj_message_init(schema, message);
         return fault_set_number(&d.place, RJ_ERR_VERSION, 0, NULL, "version ", version, "a version of this message");
+    }
+    struct arena_mark mark = arena_mark(arena);
+    d.place.fault = NULL;
+    if (plan_decode(&d, plan_of(schema, version), message)) {
+        *consumed_len = offset(&d);
+        return RJ_OK;
+    }
+    arena_rewind(arena, &mark);
+    d.place.fault = fault;
+    d.at = data;
+    rj_message_init(schema, message);
     enum rj_err err = read_struct(&d, schema->root, message, NULL);
     *consumed_len = offset(&d);
     return err;

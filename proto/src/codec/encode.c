@@ -1,15 +1,7 @@
 /* Typed messages -> bytes. One walker sizes and writes: sizing is writing without a place to write to. */
-#include "codec/path.h"
+#include "codec/encoder.h"
 #include "codec/wire.h"
 #include "rejoin/codec.h"
-
-struct encoder {
-    uint8_t *out;     /* NULL: only the length is wanted */
-    size_t out_len;   /* room in out */
-    size_t len;       /* written, or needed */
-    struct place place;
-    bool flexible;
-};
 
 static enum rj_err write_struct(struct encoder *e, const struct rj_schema_struct *rows, const void *structure,
                                 const struct path *up);
@@ -191,7 +183,7 @@ static const struct rj_schema_field *next_tagged(const struct rj_schema_struct *
     return next;
 }
 
-static enum rj_err write_tagged(struct encoder *e, const struct rj_schema_struct *rows, const void *structure,
+enum rj_err encoder_write_tagged(struct encoder *e, const struct rj_schema_struct *rows, const void *structure,
                                 const struct path *up)
 {
     const struct rj_unknown_tags *unknown = const_unknown_tags_of(structure, rows);
@@ -245,7 +237,7 @@ static enum rj_err write_struct(struct encoder *e, const struct rj_schema_struct
         if (err != RJ_OK)
             return err;
     }
-    return e->flexible ? write_tagged(e, rows, structure, up) : RJ_OK;
+    return e->flexible ? encoder_write_tagged(e, rows, structure, up) : RJ_OK;
 }
 
 static enum rj_err encode(struct encoder *e, const void *message)
@@ -269,7 +261,13 @@ enum rj_err rj_encoded_len(const struct rj_message_schema *schema, int16_t versi
 enum rj_err rj_encode(const struct rj_message_schema *schema, int16_t version, const void *message, uint8_t *out,
                       size_t out_len, size_t *len, struct rj_fault *fault)
 {
-    struct encoder e = {.out = out, .out_len = out_len, .place = {schema, version, fault}};
+    struct encoder e = {.out = out, .out_len = out_len, .place = {schema, version, NULL}, .flexible = true};
+    if (rj_in_range(schema->versions, version) && plan_encode(&e, plan_of(schema, version), message)) {
+        *len = e.len;
+        return RJ_OK;
+    }
+    e.len = 0;
+    e.place.fault = fault;
     enum rj_err err = encode(&e, message);
     *len = e.len;
     if (err == RJ_OK && e.len > out_len)

@@ -1,0 +1,196 @@
+/* Encoding by plan. As in plan_decode.c, whatever is not plain sailing is left to the walker in encode.c. */
+#include "codec/encoder.h"
+#include "codec/wire.h"
+
+/* Where bytes go; NULL stands for "ask the walker" throughout. */
+struct sink { struct encoder *e; uint8_t *end; };
+
+static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in, int32_t count);
+
+static inline uint8_t *put_varint(uint8_t *at, uint32_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+static int varint_len(uint32_t value)
+{
+    int len = 1;
+    for (; value >= 0x80; value >>= 7)
+        len++;
+    return len;
+}
+
+/* A length or count, plus one: 0 is null. size: 2 or 4 bytes, 0 compact. */
+static inline uint8_t *put_length(const struct sink *sink, uint8_t *at, int size, uint32_t plus_one)
+{
+    if (sink->end - at < 5 && sink->end - at < (size != 0 ? size : varint_len(plus_one)))
+        return NULL;
+    if (size == 0)
+        return put_varint(at, plus_one);
+    if (size == 2)
+        put_u16(at, (uint16_t)(plus_one - 1));
+    else
+        put_u32(at, plus_one - 1);
+    return at + size;
+}
+
+static inline uint8_t *put_view(const struct sink *sink, uint8_t *at, int size, bool nullable, int32_t max_len,
+                                const void *member)
+{
+    const struct rj_bytes *view = member;
+    if (view->data == NULL)
+        return nullable ? put_length(sink, at, size, 0) : NULL;
+    if (view->len < 0 || view->len > max_len)
+        return NULL;
+    at = put_length(sink, at, size, (uint32_t)view->len + 1);
+    if (at == NULL || sink->end - at < view->len)
+        return NULL;
+    memcpy(at, view->data, (size_t)view->len);
+    return at + view->len;
+}
+
+static uint8_t *put_count(const struct sink *sink, uint8_t *at, bool compact, bool nullable,
+                          const struct any_array *array)
+{
+    if (array->count < 0 && !nullable)
+        return NULL;
+    return put_length(sink, at, compact ? 0 : 4, array->count < 0 ? 0 : (uint32_t)array->count + 1);
+}
+
+static uint8_t *put_list_items(const struct sink *sink, enum plan_op op, uint8_t *at, const struct any_array *array)
+{
+    static const uint8_t wire_lens[] = {[OP_BOOL] = 1, [OP_INT8] = 1, [OP_INT16] = 2, [OP_INT32] = 4, [OP_INT64] = 8,
+                                        [OP_UUID] = 16};
+    const void *items = array->items;
+    if (op <= OP_UUID && (sink->end - at) / wire_lens[op] < array->count)
+        return NULL;
+    for (int32_t i = 0; at != NULL && i < array->count; i++) {
+        if (op > OP_UUID) {
+            bool string = op == OP_STRING || op == OP_COMPACT_STRING;
+            int size = op == OP_STRING ? 2 : op == OP_BYTES ? 4 : 0;
+            at = put_view(sink, at, size, false, string ? STRING_LEN_MAX : INT32_MAX, (const struct rj_bytes *)items + i);
+            continue;
+        }
+        if (op == OP_INT32)
+            put_u32(at, ((const uint32_t *)items)[i]);
+        else if (op == OP_INT64)
+            put_u64(at, ((const uint64_t *)items)[i]);
+        else if (op == OP_INT16)
+            put_u16(at, ((const uint16_t *)items)[i]);
+        else if (op == OP_UUID)
+            memcpy(at, (const struct rj_uuid *)items + i, sizeof(struct rj_uuid));
+        else
+            *at = ((const uint8_t *)items)[i];
+        at += wire_lens[op];
+    }
+    return at;
+}
+
+static uint8_t *put_tags(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in)
+{
+    struct encoder *e = sink->e;
+    e->len = (size_t)(at - e->out);
+    if (encoder_write_tagged(e, plan->rows, in, NULL) != RJ_OK || e->len > e->out_len)
+        return NULL;
+    return e->out + e->len;
+}
+
+static uint8_t *put_pointer(const struct sink *sink, const struct plan *plan, uint8_t *at, bool nullable,
+                            const char *inner)
+{
+    if (nullable) {
+        if (at == sink->end)
+            return NULL;
+        *at++ = inner == NULL ? 0xff : 1;
+    }
+    if (inner == NULL)
+        return nullable ? at : NULL;
+    return run(sink, plan, at, inner, 1);
+}
+
+/* Steps that do not come in tight loops. */
+static uint8_t *rare(const struct sink *sink, const struct plan *plan, const struct plan_step *step, uint8_t *at,
+                     const char *in)
+{
+    const void *member = in + step->offset;
+    const struct any_array *array = member;
+    int op = step->op;
+    if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE) {
+        at = put_count(sink, at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, array);
+        return at == NULL ? NULL : run(sink, &plans[step->argument], at, array->items, array->count);
+    }
+    if (op >= OP_LIST && op <= OP_COMPACT_LIST_NULLABLE) {
+        at = put_count(sink, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, array);
+        return at == NULL ? NULL : put_list_items(sink, (enum plan_op)step->argument, at, array);
+    }
+    if (op == OP_STRUCT)
+        return run(sink, &plans[step->argument], at, member, 1);
+    if (op == OP_POINTER || op == OP_POINTER_PRESENT)
+        return put_pointer(sink, &plans[step->argument], at, op == OP_POINTER, *(const char *const *)member);
+    return put_tags(sink, plan, at, in);
+}
+
+/* Whether the fields that this version cannot carry hold their defaults. */
+static inline bool checks_pass(const struct plan *plan, const char *in)
+{
+    for (const struct plan_step *step = plan_steps + plan->check; step->op != OP_END; step++)
+        if (!is_default(&plan->rows->fields[step->argument], in + step->offset))
+            return false;
+    return true;
+}
+
+static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in, int32_t count)
+{
+    uint8_t *const end = sink->end;
+    for (; count > 0; count--, in += plan->size) {
+        if (!checks_pass(plan, in))
+            return NULL;
+        for (const struct plan_step *step = plan_steps + plan->run; step->op != OP_END; step++) {
+            const void *member = in + step->offset;
+            switch (step->op) {
+            case OP_NEED:
+                if (end - at < step->argument)
+                    return NULL;
+                continue;
+            case OP_BOOL: *at++ = *(const bool *)member; continue;
+            case OP_INT8: *at++ = *(const uint8_t *)member; continue;
+            case OP_INT16: put_u16(at, *(const uint16_t *)member); at += 2; continue;
+            case OP_INT32: put_u32(at, *(const uint32_t *)member); at += 4; continue;
+            case OP_INT64: put_u64(at, *(const uint64_t *)member); at += 8; continue;
+            case OP_UUID: memcpy(at, member, 16); at += 16; continue;
+            case OP_STRING: at = put_view(sink, at, 2, false, STRING_LEN_MAX, member); break;
+            case OP_STRING_NULLABLE: at = put_view(sink, at, 2, true, STRING_LEN_MAX, member); break;
+            case OP_COMPACT_STRING: at = put_view(sink, at, 0, false, STRING_LEN_MAX, member); break;
+            case OP_COMPACT_STRING_NULLABLE: at = put_view(sink, at, 0, true, STRING_LEN_MAX, member); break;
+            case OP_BYTES: at = put_view(sink, at, 4, false, INT32_MAX, member); break;
+            case OP_BYTES_NULLABLE: at = put_view(sink, at, 4, true, INT32_MAX, member); break;
+            case OP_COMPACT_BYTES: at = put_view(sink, at, 0, false, INT32_MAX, member); break;
+            case OP_COMPACT_BYTES_NULLABLE: at = put_view(sink, at, 0, true, INT32_MAX, member); break;
+            case OP_TAGS:
+                if (!plan->has_tagged && at < end && *(const struct rj_unknown_tags *const *)member == NULL)
+                    *at++ = 0;
+                else
+                    at = put_tags(sink, plan, at, in);
+                break;
+            default: at = rare(sink, plan, step, at, in);
+            }
+            if (at == NULL)
+                return NULL;
+        }
+    }
+    return at;
+}
+
+bool plan_encode(struct encoder *e, const struct plan *plan, const void *message)
+{
+    if (e->out == NULL)
+        return false;
+    struct sink sink = {e, e->out + e->out_len};
+    uint8_t *end = run(&sink, plan, e->out, message, 1);
+    if (end != NULL)
+        e->len = (size_t)(end - e->out);
+    return end != NULL;
+}
