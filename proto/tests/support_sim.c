@@ -917,7 +917,8 @@ bool sim_is_settled(const struct sim *sim, char *why, size_t why_len)
         int32_t its = rj_consumer_generation_id(client->consumer);
         enum rj_consumer_state state = rj_consumer_state(client->consumer);
         if (state != RJ_CONSUMER_STABLE) {
-            snprintf(why, why_len, "consumer %d is %s", i, rj_consumer_state_name(state));
+            snprintf(why, why_len, "consumer %d is %s, fatal error %d", i, rj_consumer_state_name(state),
+                     client->fatal_error);
             return false;
         }
         if (generation_id != -1 && its != generation_id) {

@@ -272,7 +272,9 @@ static void test_old_versions_work(void **state)
 
 /* ---- Random schedules ---------------------------------------------------------------------------------------------- */
 
-static void random_event(struct sim *sim, int *live, int *started)
+/* Cooperative members are all of one kind: behind a coordinator move only the protocol that was chosen is known of each
+ * member, so that one that does not offer it may not come back (23). */
+static void random_event(struct sim *sim, bool cooperative, int *live, int *started)
 {
     int target = (int)sim_random(sim, (uint32_t)*started);
     switch (sim_random(sim, 9)) {
@@ -280,9 +282,9 @@ static void random_event(struct sim *sim, int *live, int *started)
         if (*started < SIM_CONSUMERS_MAX) {
             struct rj_consumer_config config;
             sim_consumer_config(sim, &config);
-            config.assignors[0] = sim_rebalance_count(sim, 0) % 2 ? RJ_ASSIGNOR_RANGE : RJ_ASSIGNOR_COOPERATIVE_STICKY;
-            config.assignors[1] = config.assignors[0] == RJ_ASSIGNOR_RANGE ? RJ_ASSIGNOR_COOPERATIVE_STICKY
-                                                                           : RJ_ASSIGNOR_RANGE;
+            if (cooperative)
+                config.assignors[0] = RJ_ASSIGNOR_COOPERATIVE_STICKY;
+            config.assignor_count = cooperative ? 1 : 2;
             sim_start_consumer(sim, &config);
             ++*started;
             ++*live;
@@ -337,8 +339,7 @@ static void run_schedule(uint64_t seed, bool cooperative)
     }
     sim_produce(sim, 10);
     for (int i = 0; i < 30; i++) {
-        if (!cooperative || sim_random(sim, 9) != 0)
-            random_event(sim, &live, &started);
+        random_event(sim, cooperative, &live, &started);
         sim_run(sim, sim_random(sim, 3000));
     }
     sim_lose_answers(sim, 0);
