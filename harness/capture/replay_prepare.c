@@ -92,18 +92,43 @@ static bool was_given(const struct replay *replay, const struct replay_group *gr
     return false;
 }
 
+/* The member that a request names and an answer accepts; null: none. */
+static struct rj_string accepted_member(const struct replay_exchange *exchange)
+{
+    if (exchange->response == NULL)
+        return RJ_NULL_STRING;
+    if (exchange->api_key == RJ_API_HEARTBEAT &&
+        ((const struct rj_heartbeat_response *)exchange->response)->error_code == RJ_KAFKA_NONE)
+        return ((const struct rj_heartbeat_request *)exchange->request)->member_id;
+    if (exchange->api_key == RJ_API_SYNC_GROUP &&
+        ((const struct rj_sync_group_response *)exchange->response)->error_code == RJ_KAFKA_NONE)
+        return ((const struct rj_sync_group_request *)exchange->request)->member_id;
+    if (exchange->api_key == RJ_API_JOIN_GROUP &&
+        ((const struct rj_join_group_response *)exchange->response)->error_code == RJ_KAFKA_NONE)
+        return ((const struct rj_join_group_response *)exchange->response)->member_id;
+    if (exchange->api_key == RJ_API_LEAVE_GROUP) {
+        const struct rj_leave_group_request *request = exchange->request;
+        const struct rj_leave_group_response *response = exchange->response;
+        if (exchange->version < 3)
+            return response->error_code == RJ_KAFKA_NONE ? request->member_id : RJ_NULL_STRING;
+        if (response->members.count > 0 && response->members.items[0].error_code == RJ_KAFKA_NONE &&
+            response->members.items[0].member_id.len > 0)
+            return response->members.items[0].member_id;
+    }
+    return RJ_NULL_STRING;
+}
+
 static void look_for_unseen(const struct replay *replay, struct replay_group *group,
                             const struct replay_exchange *exchange)
 {
-    if (exchange->api_key == RJ_API_HEARTBEAT && exchange->response != NULL) {
-        const struct rj_heartbeat_request *request = exchange->request;
-        const struct rj_heartbeat_response *response = exchange->response;
-        group->unseen_members |= response->error_code == RJ_KAFKA_NONE && !was_given(replay, group, request->member_id);
-    } else if (exchange->api_key == RJ_API_JOIN_GROUP && exchange->response != NULL) {
-        const struct rj_join_group_response *response = exchange->response;
-        for (int32_t i = 0; i < response->members.count; i++)
-            group->unseen_members |= !was_given(replay, group, response->members.items[i].member_id);
-    }
+    struct rj_string member = accepted_member(exchange);
+    if (member.data != NULL && !was_given(replay, group, member))
+        group->unseen_members = true;
+    if (exchange->api_key != RJ_API_JOIN_GROUP || exchange->response == NULL)
+        return;
+    const struct rj_join_group_response *response = exchange->response;
+    for (int32_t i = 0; i < response->members.count; i++)
+        group->unseen_members |= !was_given(replay, group, response->members.items[i].member_id);
 }
 
 static int compare_generations(const void *a, const void *b)
