@@ -69,12 +69,13 @@ static bool describe_settings(struct request *request, const struct setting *set
     if (!NEW_ITEMS(request, out->configs, count))
         return false;
     out->configs.count = 0;
+    int16_t version = request->version; /* 0 tells whether it is the default, later ones where it comes from */
     for (int i = 0; i < count; i++) {
         if (!is_asked(asked, settings[i].name))
             continue;
         out->configs.items[out->configs.count++] = (struct rj_describe_configs_response_describe_configs_resource_result){
             .name = view(settings[i].name), .value = view(settings[i].value), .read_only = true,
-            .is_default = settings[i].source == SOURCE_DEFAULT, .config_source = settings[i].source,
+            .is_default = version == 0 && settings[i].source == SOURCE_DEFAULT, .config_source = settings[i].source,
             .config_type = settings[i].type};
     }
     return true;

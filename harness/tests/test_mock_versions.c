@@ -1,6 +1,7 @@
 /* Every API in every version that every release advertises is called over TCP, and answered in that version; what is not
  * advertised closes the connection. */
 #include "mock/mock.h"
+#include "rejoin/records.h"
 #include "support/memory.h"
 
 #include <arpa/inet.h>
@@ -104,30 +105,165 @@ static struct rj_bytes read_frame(int fd, uint8_t *buffer, size_t buffer_len)
     return (struct rj_bytes){buffer, (int32_t)len};
 }
 
-/* A request as a client could send it: defaults, and where a default would be no request, something small. */
+static uint8_t batch[256], message_sets[2][256];
+static struct rj_uuid topic_id; /* of "t" */
+
+static struct rj_bytes records_for(int16_t produce_version)
+{
+    uint8_t *out = produce_version >= 3 ? batch : message_sets[produce_version >= 2];
+    struct rj_record record = {.timestamp_ms = 1700000000000, .key = {(const uint8_t *)"k", 1},
+                               .value = {(const uint8_t *)"v", 1}};
+    struct rj_batch_writer writer;
+    size_t len;
+    rj_batch_begin(&writer, produce_version >= 3 ? 2 : produce_version >= 2 ? 1 : 0, 0, out, sizeof(batch));
+    rj_batch_add(&writer, &record, NULL, 0);
+    assert_int_equal(rj_batch_finish(&writer, NULL, &len, NULL), RJ_OK);
+    return (struct rj_bytes){out, (int32_t)len};
+}
+
+/* Requests about the topic "t" and what stands in its partition 0. */
+static void fill_topic_request(int16_t api_key, int16_t version, void *body)
+{
+    static struct rj_produce_request_partition_produce_data produced;
+    static struct rj_produce_request_topic_produce_data produced_topic;
+    static struct rj_fetch_request_fetch_partition fetched;
+    static struct rj_fetch_request_fetch_topic fetched_topic;
+    static struct rj_list_offsets_request_list_offsets_partition listed;
+    static struct rj_list_offsets_request_list_offsets_topic listed_topic;
+    static struct rj_offset_for_leader_epoch_request_offset_for_leader_partition epoch;
+    static struct rj_offset_for_leader_epoch_request_offset_for_leader_topic epoch_topic;
+    if (api_key == 0) {
+        struct rj_produce_request *produce = body;
+        produced.records = records_for(version);
+        produced_topic.name = version < 13 ? RJ_STRING("t") : RJ_EMPTY_STRING;
+        produced_topic.topic_id = topic_id;
+        produced_topic.partition_data.items = &produced;
+        produce->topic_data.items = &produced_topic;
+        produced_topic.partition_data.count = produce->topic_data.count = 1;
+        produce->acks = -1;
+    } else if (api_key == 1) {
+        struct rj_fetch_request *fetch = body;
+        fetched = (struct rj_fetch_request_fetch_partition){
+            .current_leader_epoch = -1, .last_fetched_epoch = -1, .log_start_offset = -1, .partition_max_bytes = 1000,
+            .high_watermark = INT64_MAX};
+        fetched_topic.topic = RJ_STRING("t");
+        fetched_topic.topic_id = topic_id;
+        fetched_topic.partitions.items = &fetched;
+        fetch->topics.items = &fetched_topic;
+        fetched_topic.partitions.count = fetch->topics.count = 1;
+    } else if (api_key == 2) {
+        struct rj_list_offsets_request *list = body;
+        listed = (struct rj_list_offsets_request_list_offsets_partition){
+            .current_leader_epoch = -1, .timestamp = version < 1 ? -1 : 1600000000000, .max_num_offsets = 1};
+        listed_topic.name = RJ_STRING("t");
+        listed_topic.partitions.items = &listed;
+        list->topics.items = &listed_topic;
+        listed_topic.partitions.count = list->topics.count = 1;
+    } else {
+        struct rj_offset_for_leader_epoch_request *ask = body;
+        epoch.current_leader_epoch = -1;
+        epoch_topic.topic = RJ_STRING("t");
+        epoch_topic.partitions.items = &epoch;
+        ask->topics.items = &epoch_topic;
+        epoch_topic.partitions.count = ask->topics.count = 1;
+    }
+}
+
+static void fill_admin_request(int16_t api_key, int16_t version, void *body)
+{
+    static struct rj_metadata_request_topic asked = {.name = {"t", 1}};
+    static struct rj_create_topics_request_creatable_topic created = {
+        .name = {"made", 4}, .num_partitions = 1, .replication_factor = 1};
+    static struct rj_delete_topics_request_delete_topic_state deleted = {.name = {"made", 4}};
+    static struct rj_string deleted_name = {"made", 4};
+    static struct rj_create_partitions_request_create_partitions_topic grown = {
+        .name = {"t", 1}, .count = 3, .assignments = {NULL, -1}};
+    static struct rj_describe_configs_request_describe_configs_resource described[2] = {
+        {.resource_type = 2, .resource_name = {"t", 1}, .configuration_keys = {NULL, -1}},
+        {.resource_type = 4, .resource_name = {"0", 1}, .configuration_keys = {NULL, -1}}};
+    static struct rj_describe_topic_partitions_request_topic_request listed = {.name = {"t", 1}};
+    switch (api_key) {
+    case 3:
+        ((struct rj_metadata_request *)body)->topics.items = &asked;
+        ((struct rj_metadata_request *)body)->topics.count = 1;
+        ((struct rj_metadata_request *)body)->include_topic_authorized_operations = version >= 8;
+        break;
+    case 19:
+        ((struct rj_create_topics_request *)body)->topics.items = &created;
+        ((struct rj_create_topics_request *)body)->topics.count = 1;
+        break;
+    case 20:
+        ((struct rj_delete_topics_request *)body)->topics.items = &deleted;
+        ((struct rj_delete_topics_request *)body)->topics.count = version >= 6;
+        ((struct rj_delete_topics_request *)body)->topic_names = (struct rj_string_array){&deleted_name, version < 6};
+        break;
+    case 32:
+        ((struct rj_describe_configs_request *)body)->resources.items = described;
+        ((struct rj_describe_configs_request *)body)->resources.count = 2;
+        break;
+    case 37:
+        ((struct rj_create_partitions_request *)body)->topics.items = &grown;
+        ((struct rj_create_partitions_request *)body)->topics.count = 1;
+        break;
+    default:
+        ((struct rj_describe_topic_partitions_request *)body)->topics.items = &listed;
+        ((struct rj_describe_topic_partitions_request *)body)->topics.count = 1;
+        break;
+    }
+}
+
+static void fill_group_request(int16_t api_key, int16_t version, void *body)
+{
+    static struct rj_string names[] = {{"g", 1}, {"h", 1}};
+    static struct rj_offset_fetch_request_group groups[2];
+    static struct rj_join_group_request_protocol protocol = {.name = {"range", 5}, .metadata = {(const uint8_t *)"", 0}};
+    static struct rj_offset_commit_request_partition committed = {
+        .committed_offset = 5, .committed_leader_epoch = -1, .commit_timestamp = -1, .committed_metadata = {"", 0}};
+    static struct rj_offset_commit_request_topic committed_topic = {.name = {"t", 1}};
+    switch (api_key) {
+    case 8: {
+        struct rj_offset_commit_request *commit = body;
+        commit->group_id = RJ_STRING("h");
+        committed_topic.topic_id = topic_id;
+        committed_topic.partitions.items = &committed;
+        commit->topics.items = &committed_topic;
+        committed_topic.partitions.count = commit->topics.count = 1;
+        break;
+    }
+    case 9:
+        for (int i = 0; i < 2; i++)
+            groups[i] = (struct rj_offset_fetch_request_group){
+                .group_id = names[i], .member_epoch = -1, .topics = {NULL, -1}};
+        ((struct rj_offset_fetch_request *)body)->groups.items = groups;
+        ((struct rj_offset_fetch_request *)body)->groups.count = version >= 8 ? 2 : 0;
+        break;
+    case 10:
+        ((struct rj_find_coordinator_request *)body)->coordinator_keys =
+            (struct rj_string_array){names, version >= 4 ? 2 : 0};
+        break;
+    case 11: {
+        struct rj_join_group_request *join = body;
+        static const char own_groups[] = "ABCDEFGHIJ"; /* one a version: nobody waits for another member */
+        join->group_id = (struct rj_string){&own_groups[version], 1};
+        join->session_timeout_ms = 10000;
+        join->protocol_type = RJ_STRING("consumer");
+        join->protocols.items = &protocol;
+        join->protocols.count = 1;
+        break;
+    }
+    case 15: ((struct rj_describe_groups_request *)body)->groups = (struct rj_string_array){names, 2}; break;
+    default: ((struct rj_delete_groups_request *)body)->groups_names = (struct rj_string_array){names, 2}; break;
+    }
+}
+
+/* A request as a client could send it, with something in every list. */
 static void fill_request(int16_t api_key, int16_t version, void *body)
 {
     rj_message_init(rj_request_schema(api_key), body);
     switch (api_key) {
-    case 0: ((struct rj_produce_request *)body)->acks = -1; break; /* 0 is not answered */
-    case 1: ((struct rj_fetch_request *)body)->max_wait_ms = 0; break;
-    case 9:
-        if (version >= 8) {
-            static struct rj_offset_fetch_request_group groups[2];
-            struct rj_offset_fetch_request *fetch = body;
-            for (int i = 0; i < 2; i++)
-                groups[i] = (struct rj_offset_fetch_request_group){
-                    .group_id = i ? RJ_STRING("g") : RJ_STRING("h"), .member_epoch = -1, .topics = {NULL, -1}};
-            fetch->groups.items = groups;
-            fetch->groups.count = 2;
-        }
-        break;
-    case 11: ((struct rj_join_group_request *)body)->group_id = RJ_STRING("g"); break;
-    case 15: {
-        static struct rj_string names[] = {{"g", 1}, {"h", 1}};
-        ((struct rj_describe_groups_request *)body)->groups = (struct rj_string_array){names, 2};
-        break;
-    }
+    case 0: case 1: case 2: case 23: fill_topic_request(api_key, version, body); break;
+    case 3: case 19: case 20: case 32: case 37: case 75: fill_admin_request(api_key, version, body); break;
+    case 8: case 9: case 10: case 11: case 15: case 42: fill_group_request(api_key, version, body); break;
     case 18:
         ((struct rj_api_versions_request *)body)->client_software_name = RJ_STRING("test");
         ((struct rj_api_versions_request *)body)->client_software_version = RJ_STRING("1");
