@@ -44,12 +44,12 @@ struct core_session {
     struct rj_coord *coord;
     struct rj_config config;
     struct rj_arena log_arena, topic_arena[2];
-    int topic_arena_used;
-    struct rj_topic_table topics;
+    struct rj_topic_table topics[2]; /* the current one and the one before */
+    int topic_table;
     struct core_record *log;
     size_t log_count, log_size;
     int64_t start_ms, now_ms; /* absolute */
-    bool auto_commit, ordered, quiet, records, records_always, denies, entropy_used;
+    bool auto_commit, ordered, quiet, records, records_always, denies, entropy_used, trace;
     struct rj_right *rights;
     size_t right_count;
     struct java_random random;
@@ -90,6 +90,9 @@ void core_op_disconnect(struct core_session *session, int64_t connection);
 void core_op_encode(struct core_session *session, const json_t *op);
 void core_op_decode(struct core_session *session, const json_t *op);
 void core_op_deny(struct core_session *session, const json_t *op);
+
+/* Says what the request is to its group, and the group's state: for tables of what a run has tried. */
+void core_trace(struct core_session *session, int16_t api_key, const void *body);
 
 void core_forget_requests(struct core_session *session);
 int core_parked(const struct core_session *session);

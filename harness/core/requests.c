@@ -68,6 +68,31 @@ int core_parked(const struct core_session *session)
     return count;
 }
 
+/* Fields that this version does not have are left out with a warning, as the oracle does. */
+static json_t *drop_unknown_fields(struct core_session *session, const struct rj_message_schema *schema,
+                                   int16_t version, json_t *body)
+{
+    json_t *kept = json_object(), *value;
+    const char *name;
+    json_object_foreach (body, name, value) {
+        bool known = false;
+        for (uint32_t i = 0; i < schema->root->field_count; i++)
+            known = known
+                    || (strcmp(schema->root->fields[i].name, name) == 0
+                        && rj_in_range(schema->root->fields[i].versions, version));
+        if (known) {
+            json_object_set(kept, name, value);
+            continue;
+        }
+        json_t *warning = json_pack("{s:s++, s:s}", "warn", "field ", name,
+                                    " unknown in this version, or left at its default", "api", rj_api_name(schema->api_key));
+        json_dumpf(warning, session->out, JSON_COMPACT);
+        fputc('\n', session->out);
+        json_decref(warning);
+    }
+    return kept;
+}
+
 static bool read_body(struct core_session *session, struct core_request *request, const json_t *op)
 {
     const struct rj_message_schema *schema = rj_request_schema(request->api_key);
@@ -76,7 +101,9 @@ static bool read_body(struct core_session *session, struct core_request *request
         return true;
     }
     json_t *body = json_object_get(op, "body");
-    char *text = body ? json_dumps(body, JSON_COMPACT) : rejoin_strdup("{}");
+    json_t *kept_fields = body ? drop_unknown_fields(session, schema, request->version, body) : json_object();
+    char *text = json_dumps(kept_fields, JSON_COMPACT);
+    json_decref(kept_fields);
     struct rj_fault fault = {.err = RJ_OK};
     request->body = rj_arena_alloc(&request->arena, schema->root->size);
     char *kept = rj_arena_alloc(&request->arena, strlen(text) + 1);
@@ -297,6 +324,8 @@ static void dispatch(struct core_session *session, struct core_request *request)
         event.as.request.subscriptions = core_views(&request->arena, metadata, join->protocols.count);
     }
     request->in_flight = true;
+    if (session->trace)
+        core_trace(session, request->api_key, request->body);
     enum rj_err err = core_step(session, &event);
     if (err == RJ_ERR_API) {
         request->refusal = rejoin_strdup("InvalidRequestException: not served by the coordinator");

@@ -25,7 +25,7 @@ static void reset(struct core_session *session)
     session->uuid_count = session->uuid_next = 0;
     session->fail_count = 0;
     session->uncommitted_count = 0;
-    session->topics = (struct rj_topic_table){NULL, 0};
+    session->topics[0] = session->topics[1] = (struct rj_topic_table){NULL, 0};
 }
 
 void core_open(struct core_session *session, FILE *out)
@@ -106,6 +106,7 @@ void core_op_config(struct core_session *session, const json_t *op)
     session->ordered = flag(op, "ordered", true);
     session->quiet = flag(op, "quiet", false);
     session->records_always = flag(op, "records", false);
+    session->trace = flag(op, "trace", false);
     struct rj_limits limits;
     rj_limits_init(&limits);
     if (rj_coord_create(&session->coord, &rejoin_heap, &limits, &session->config) != RJ_OK)
@@ -165,15 +166,17 @@ void core_op_topics(struct core_session *session, const json_t *op)
 {
     const json_t *added = json_object_get(op, "topics"), *deleted = json_object_get(op, "delete"), *one;
     size_t i;
-    int other = !session->topic_arena_used;
+    /* The coordinator compares the new table with the one it has. */
+    const struct rj_topic_table *now = &session->topics[session->topic_table];
+    int other = !session->topic_table;
     struct rj_arena *arena = &session->topic_arena[other];
     rj_arena_reset(arena);
     struct rj_topic *topics =
-        rj_arena_alloc(arena, ((size_t)session->topics.count + json_array_size(added)) * sizeof(*topics));
+        rj_arena_alloc(arena, ((size_t)now->count + json_array_size(added)) * sizeof(*topics));
     int32_t count = 0;
     bool ok = true;
-    for (int32_t k = 0; k < session->topics.count; k++) {
-        topics[count] = session->topics.items[k];
+    for (int32_t k = 0; k < now->count; k++) {
+        topics[count] = now->items[k];
         topics[count].name = rj_arena_copy_string(arena, topics[count].name, &ok);
         bool gone = false;
         json_array_foreach (deleted, i, one)
@@ -183,9 +186,9 @@ void core_op_topics(struct core_session *session, const json_t *op)
     json_array_foreach (added, i, one)
         put_topic(arena, topics, &count, one);
     qsort(topics, (size_t)count, sizeof(*topics), compare_topics);
-    session->topics = (struct rj_topic_table){topics, count};
-    session->topic_arena_used = other;
-    struct rj_event event = {.type = RJ_EVENT_TOPIC_METADATA, .as.topic_metadata = {&session->topics}};
+    session->topics[other] = (struct rj_topic_table){topics, count};
+    session->topic_table = other;
+    struct rj_event event = {.type = RJ_EVENT_TOPIC_METADATA, .as.topic_metadata = {&session->topics[other]}};
     core_step(session, &event);
 }
 
