@@ -124,8 +124,13 @@ static void park(const struct rj_call *call, struct rj_group *group, struct rj_m
 }
 
 /* Kafka's operation throws: the request is answered, the member still counts as parked. */
-static void after(const struct rj_call *call, struct rj_member *member, enum rj_outcome outcome)
+static void after(const struct rj_call *call, struct rj_member *member, enum rj_outcome outcome,
+                  struct rj_write *turn)
 {
+    if (outcome != RJ_OUTCOME_VOTE_FAILED && member->join.waiting && !member->join.answered)
+        rj_turn_start(turn, &call->origin, member->identity, member->join.ticket);
+    else
+        rj_write_discard(call->coord, turn);
     if (outcome == RJ_OUTCOME_VOTE_FAILED && rj_parked_take(&member->join))
         rj_refuse_join(call->coord, &call->origin, RJ_EMPTY_STRING,
                        (struct rj_verdict){RJ_RULE_JOIN_DUPLICATE_PROTOCOLS, RJ_KAFKA_UNKNOWN_SERVER_ERROR});
@@ -178,11 +183,14 @@ static bool add(const struct rj_call *call, const struct facts *facts, struct rj
         return false;
     struct rj_string type = RJ_NULL_STRING;
     struct rj_member *member = NULL;
-    if (!rj_cascade_reserve(group, protocols, true)
+    bool ok = true;
+    struct rj_write *turn = rj_turn_prepare(coord, &ok);
+    if (!ok || !rj_cascade_reserve(group, protocols, true)
         || (group->members.count == 0 && !rj_memory_copy_string(&coord->memory, request->protocol_type, &type))
         || (member = rj_member_prepare(identity, &source, protocols)) == NULL) {
         rj_protocols_release(group, protocols);
         rj_memory_retire(&coord->memory, type.data);
+        rj_write_discard(coord, turn);
         return false;
     }
     member->is_new = true;
@@ -195,7 +203,7 @@ static bool add(const struct rj_call *call, const struct facts *facts, struct rj
     rj_member_add(group, member);
     park(call, group, member);
     rj_restart_session(group, member, coord->config.new_member_join_timeout_ms);
-    after(call, member, rj_rebalance_or_complete(group, (struct rj_cause){rule, identity->node.key}));
+    after(call, member, rj_rebalance_or_complete(group, (struct rj_cause){rule, identity->node.key}), turn);
     return true;
 }
 
@@ -242,12 +250,15 @@ static bool rejoin(const struct rj_call *call, const struct facts *facts)
         rj_protocols_prepare(group, &facts->request->protocols, call->subscriptions);
     if (protocols == NULL)
         return false;
-    if (!rj_cascade_reserve(group, protocols, true)) {
+    bool ok = true;
+    struct rj_write *turn = rj_turn_prepare(call->coord, &ok);
+    if (!ok || !rj_cascade_reserve(group, protocols, true)) {
         rj_protocols_release(group, protocols);
+        rj_write_discard(call->coord, turn);
         return false;
     }
     update(call, facts, member, protocols);
-    after(call, member, rj_rebalance_or_complete(group, (struct rj_cause){rule, member->node.key}));
+    after(call, member, rj_rebalance_or_complete(group, (struct rj_cause){rule, member->node.key}), turn);
     return true;
 }
 
@@ -265,7 +276,7 @@ static void persist_replacement(const struct rj_call *call, struct rj_group *gro
 }
 
 static void apply_replacement(const struct rj_call *call, const struct facts *facts, struct rj_identity *identity,
-                              struct rj_protocols *protocols, struct rj_write *write)
+                              struct rj_protocols *protocols, struct rj_write *write, struct rj_write *turn)
 {
     struct rj_group *group = facts->group;
     struct rj_member *member = facts->holder;
@@ -292,6 +303,7 @@ static void apply_replacement(const struct rj_call *call, const struct facts *fa
         struct rj_protocol_counter *next = rj_group_vote(group);
         if (next != NULL && next == group->protocol) {
             persist_replacement(call, group, write, member);
+            rj_write_discard(call->coord, turn);
             return;
         }
         cause.rule = RJ_RULE_STATIC_STABLE_OTHER_PROTOCOL;
@@ -302,7 +314,7 @@ static void apply_replacement(const struct rj_call *call, const struct facts *fa
     } else {
         outcome = rj_maybe_complete_join(group, cause);
     }
-    after(call, member, outcome);
+    after(call, member, outcome, turn);
     rj_write_discard(call->coord, write);
 }
 
@@ -313,13 +325,16 @@ static bool replace(const struct rj_call *call, const struct facts *facts, struc
     struct rj_protocols *protocols =
         rj_protocols_prepare(group, &facts->request->protocols, call->subscriptions);
     struct rj_write *write = rj_write_prepare(call->coord, leader_len + 64, 0, 0);
-    if (protocols == NULL || write == NULL || !rj_cascade_reserve(group, protocols, true)
+    bool ok = true;
+    struct rj_write *turn = rj_turn_prepare(call->coord, &ok);
+    if (!ok || protocols == NULL || write == NULL || !rj_cascade_reserve(group, protocols, true)
         || !rj_map_reserve(&group->members, 1, &call->coord->memory)) {
         rj_protocols_release(group, protocols);
         rj_write_discard(call->coord, write);
+        rj_write_discard(call->coord, turn);
         return false;
     }
-    apply_replacement(call, facts, identity, protocols, write);
+    apply_replacement(call, facts, identity, protocols, write, turn);
     return true;
 }
 
@@ -385,6 +400,7 @@ static bool enter_new_group(const struct rj_call *call, struct facts *facts)
     if (first != NULL) {
         rj_write_set_identity(write, first->identity);
         write->ticket = first->join.ticket;
+        write->origin = call->origin;
     }
     coord->next_position++;
     rj_write_start(coord, write, RJ_WRITE_NEW_GROUP, record, 1);

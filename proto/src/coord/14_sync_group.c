@@ -156,6 +156,8 @@ static bool store(const struct rj_call *call, const struct facts *facts)
     rj_write_set_group(write, facts->group);
     rj_write_set_identity(write, facts->member->identity);
     write->generation_id = facts->group->generation_id;
+    write->origin = call->origin;
+    write->ticket = facts->member->sync.ticket;
     struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
     *record = rj_group_record(facts->group, write);
     coord->next_position++;
@@ -193,10 +195,16 @@ bool rj_sync_group(const struct rj_call *call)
         rj_refuse_sync(call->coord, &call->origin, (struct rj_verdict){cell->rule, cell->error});
         return true;
     }
+    bool ok = true;
+    struct rj_write *turn = cell->admission == RJ_ADMIT_WAIT ? rj_turn_prepare(call->coord, &ok) : NULL;
+    if (!ok)
+        return false;
     clear_pending_sync(facts.group, facts.member);
-    if (cell->admission == RJ_ADMIT_WAIT)
+    if (cell->admission == RJ_ADMIT_WAIT) {
         rj_park(call->coord, &facts.member->sync, &call->origin);
-    else
+        rj_turn_start(turn, &call->origin, facts.member->identity, facts.member->sync.ticket);
+    } else {
         answer_stored(call, &facts);
+    }
     return true;
 }

@@ -1,6 +1,8 @@
 /* Parked requests, found by their connection when it goes. */
 #include "coord/parked.h"
 
+#include "coord/writes.h"
+
 static struct rj_parked **bucket(struct rj_coord *coord, uint64_t connection_id)
 {
     return &coord->parked[rj_number_hash(connection_id) % RJ_PARKED_BUCKETS];
@@ -19,6 +21,8 @@ static void unlink_parked(struct rj_parked *parked)
 
 void rj_park(struct rj_coord *coord, struct rj_parked *parked, const struct rj_origin *origin)
 {
+    if (parked->waiting && !parked->answered)
+        rj_writes_overwritten(coord, parked->ticket);
     unlink_parked(parked);
     struct rj_parked **first = bucket(coord, origin->connection_id);
     *parked = (struct rj_parked){.next = *first, .previous = first, .origin = *origin,

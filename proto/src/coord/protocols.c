@@ -152,8 +152,8 @@ bool rj_group_supports(const struct rj_group *group, struct rj_string protocol_t
     for (int32_t i = 0; i < protocols->count; i++) {
         struct rj_string name = protocols->items[i].name;
         struct rj_map_node *node = rj_map_find(&group->counters, name, rj_mixed_hash(name));
-        if (node != NULL
-            && RJ_CONTAINER(node, struct rj_protocol_counter, node)->count == (int32_t)group->members.count)
+        int32_t count = node ? RJ_CONTAINER(node, struct rj_protocol_counter, node)->count : 0;
+        if (count == (int32_t)group->members.count) /* any name while everybody has left */
             return true;
     }
     return false;

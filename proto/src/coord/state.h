@@ -161,6 +161,7 @@ enum rj_write_kind {
     RJ_WRITE_ASSIGNMENT, /* the leader's SyncGroup */
     RJ_WRITE_STATIC,    /* a static member was replaced in Stable */
     RJ_WRITE_QUIET,     /* tombstones that nobody waits for */
+    RJ_WRITE_TURN,      /* the turn of a parked JoinGroup or SyncGroup behind the writes before it */
 };
 
 struct rj_assigned { struct rj_string member_id; struct rj_bytes bytes; };
@@ -171,6 +172,7 @@ struct rj_write {
     enum rj_write_kind kind;
     uint64_t append_id;
     bool answered; /* timed out, or its connection is gone */
+    bool is_overwritten; /* its parked request was replaced by a later one and waits for nothing else any more */
     struct rj_origin origin; /* api_key -1: nobody waits */
     void *body;    /* the answer, in the write's own memory */
     enum rj_rule rule;

@@ -138,6 +138,36 @@ void rj_write_wait(struct rj_coord *coord, struct rj_write *write)
     rj_write_answer(coord, write);
 }
 
+struct rj_write *rj_turn_prepare(struct rj_coord *coord, bool *ok)
+{
+    if (coord->first_write == NULL)
+        return NULL;
+    struct rj_write *turn = rj_write_prepare(coord, 0, 0, 0);
+    *ok = *ok && turn != NULL;
+    return turn;
+}
+
+void rj_turn_start(struct rj_write *turn, const struct rj_origin *origin, struct rj_identity *identity,
+                   uint64_t ticket)
+{
+    if (turn == NULL)
+        return;
+    struct rj_coord *coord = identity->group->coord;
+    turn->kind = RJ_WRITE_TURN;
+    turn->origin = *origin;
+    turn->ticket = ticket;
+    rj_write_set_group(turn, identity->group);
+    rj_write_set_identity(turn, identity);
+    enqueue(coord, turn);
+}
+
+void rj_writes_overwritten(struct rj_coord *coord, uint64_t ticket)
+{
+    for (struct rj_write *write = coord->first_write; write != NULL; write = write->newer)
+        if (write->ticket == ticket)
+            write->is_overwritten = true;
+}
+
 /* ---- Failures ---------------------------------------------------------------------------------------------------- */
 
 int16_t rj_append_error(int16_t api_key, int16_t error)
@@ -182,14 +212,28 @@ static struct rj_member *waiting_joiner(const struct rj_write *write)
     return member != NULL && member->join.waiting && member->join.ticket == write->ticket ? member : NULL;
 }
 
-/* Kafka completes the answer but does not touch the member, which goes on counting as parked. */
-static void answer_joiner_early(struct rj_coord *coord, struct rj_write *write, int16_t error)
+static void refuse_early(struct rj_coord *coord, struct rj_write *write, int16_t error)
 {
-    struct rj_member *member = waiting_joiner(write);
-    if (member == NULL || !rj_parked_take(&member->join))
+    if (write->origin.api_key == 14)
+        rj_refuse_sync(coord, &write->origin, (struct rj_verdict){RJ_RULE_APPEND_ERROR, error});
+    else if (write->origin.api_key == 11)
+        rj_refuse_join(coord, &write->origin, RJ_EMPTY_STRING,
+                       (struct rj_verdict){RJ_RULE_JOIN_APPEND_ERROR, error});
+}
+
+/* Kafka completes the answer but does not touch the member, which goes on counting as parked. */
+static void answer_early(struct rj_coord *coord, struct rj_write *write, int16_t error)
+{
+    struct rj_member *member = write->identity ? write->identity->member : NULL;
+    if (write->is_overwritten) {
+        refuse_early(coord, write, error);
         return;
-    rj_refuse_join(coord, &member->join.origin, RJ_EMPTY_STRING,
-                   (struct rj_verdict){RJ_RULE_JOIN_APPEND_ERROR, error});
+    }
+    if (member == NULL)
+        return;
+    struct rj_parked *parked = write->origin.api_key == 14 ? &member->sync : &member->join;
+    if (parked->waiting && parked->ticket == write->ticket && rj_parked_take(parked))
+        refuse_early(coord, write, error);
 }
 
 static void finish_assignment(struct rj_write *write, int16_t error)
@@ -267,9 +311,16 @@ static void fail(struct rj_coord *coord, struct rj_write *write, int16_t error)
         }
         answer(coord, write);
         break;
-    case RJ_WRITE_NEW_GROUP: answer_joiner_early(coord, write, rj_append_error(11, error)); break;
-    case RJ_WRITE_ASSIGNMENT: finish_assignment(write, rj_append_error(14, error)); break;
-    case RJ_WRITE_STATIC: finish_replacement(coord, write, rj_append_error(11, error)); break;
+    case RJ_WRITE_NEW_GROUP:
+    case RJ_WRITE_TURN: answer_early(coord, write, rj_append_error(write->origin.api_key, error)); break;
+    case RJ_WRITE_ASSIGNMENT:
+        finish_assignment(write, rj_append_error(14, error));
+        answer_early(coord, write, rj_append_error(14, error));
+        break;
+    case RJ_WRITE_STATIC:
+        finish_replacement(coord, write, rj_append_error(11, error));
+        answer_early(coord, write, rj_append_error(11, error));
+        break;
     case RJ_WRITE_EMPTY:
     case RJ_WRITE_QUIET: break;
     }
@@ -291,7 +342,7 @@ static void succeed(struct rj_coord *coord, struct rj_write *write)
         finish_assignment(write, 0);
     else if (write->kind == RJ_WRITE_STATIC)
         finish_replacement(coord, write, 0);
-    else
+    else if (write->kind == RJ_WRITE_REPLY)
         answer(coord, write);
 }
 
@@ -337,7 +388,8 @@ static void finish_waiters(struct rj_coord *coord)
     while (coord->first_write != NULL && coord->first_write->append_id == 0) {
         struct rj_write *write = coord->first_write;
         unlink_write(coord, write);
-        answer(coord, write);
+        if (write->kind == RJ_WRITE_REPLY)
+            answer(coord, write);
         retire(coord, write);
     }
 }
@@ -405,10 +457,10 @@ void rj_writes_unload(struct rj_coord *coord, int16_t error)
             fail_body(write, error);
             write->rule = RJ_RULE_UNLOAD_WRITE;
             answer(coord, write);
-        } else if (write->kind == RJ_WRITE_NEW_GROUP && !write->answered) {
-            answer_joiner_early(coord, write, error);
-        } else if (write->kind == RJ_WRITE_STATIC && !write->answered) {
-            finish_replacement(coord, write, error);
+        } else if (write->kind != RJ_WRITE_REPLY && !write->answered) {
+            if (write->kind == RJ_WRITE_STATIC)
+                finish_replacement(coord, write, error);
+            answer_early(coord, write, error);
         }
         retire(coord, write);
     }
