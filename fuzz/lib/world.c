@@ -197,6 +197,9 @@ static void change_config(struct world *world, const struct sequence_op *op)
 static void end_transaction(struct world *world, const struct sequence_op *op)
 {
     struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER};
+    if (world->is_loading)
+        return; /* what is loaded stands in the log */
+    world_keep_marker(world, 1 + op->a % 3, op->b < 128);
     event.as.transaction_marker.producer_id = 1 + op->a % 3;
     event.as.transaction_marker.producer_epoch = 0;
     event.as.transaction_marker.commit = op->b < 128;

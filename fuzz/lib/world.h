@@ -29,8 +29,9 @@ struct world_actor {
     bool leads[SEQUENCE_GROUPS];
 };
 
+/* One of the log; key == NULL: the marker that ends a transaction. */
 struct world_record { uint8_t *key, *value; size_t key_len, value_len; int16_t record_type, value_version;
-                      int64_t producer_id; };
+                      int64_t producer_id; bool commits; };
 
 struct world_append { uint64_t append_id; uint32_t first_record, record_count; };
 
@@ -86,6 +87,7 @@ void world_learn(struct world *world, struct world_actor *actor, uint8_t group, 
                  int16_t error_code);
 void world_keep_records(struct world *world, const struct rj_append *append);
 void world_resolve_append(struct world *world, int16_t error_code);
+void world_keep_marker(struct world *world, int64_t producer_id, bool commits);
 void world_reload(struct world *world, const struct sequence_op *op);
 void world_load_some(struct world *world, uint32_t count);
 void world_end_log(struct world *world);

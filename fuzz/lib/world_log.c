@@ -79,6 +79,25 @@ void world_resolve_append(struct world *world, int16_t error_code)
     world_step(world, &event);
 }
 
+/* The broker writes it behind everything that was appended before. */
+void world_keep_marker(struct world *world, int64_t producer_id, bool commits)
+{
+    while (world->append_count > 0)
+        world_resolve_append(world, 0);
+    if (world->record_count == WORLD_MAX_RECORDS)
+        return;
+    world->records[world->record_count++] = (struct world_record){.producer_id = producer_id, .commits = commits};
+    world->acknowledged_count = world->record_count;
+}
+
+static void load_marker(struct world *world, const struct world_record *record)
+{
+    struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER};
+    event.as.transaction_marker.producer_id = record->producer_id;
+    event.as.transaction_marker.commit = record->commits;
+    world_step(world, &event);
+}
+
 /* ---- Loading -------------------------------------------------------------------------------------------------------- */
 
 static const void *decode_part(const struct rj_message_schema *schema, int16_t version, const uint8_t *bytes, size_t len,
@@ -104,6 +123,10 @@ static const struct rj_subscription_views *views_of(const struct rj_group_metada
 static void load_record(struct world *world, uint32_t index)
 {
     const struct world_record *record = &world->records[index];
+    if (record->key == NULL) {
+        load_marker(world, record);
+        return;
+    }
     struct rj_event event = {.type = RJ_EVENT_LOAD_RECORD};
     struct rj_offsets_record *to = &event.as.load_record.record;
     const struct rj_message_schema *key = record_schema(record->record_type, RJ_MESSAGE_KEY);
