@@ -254,7 +254,8 @@ source_files() {
 
 BUILD_PIECES="gcc libc cmake ninja python pkgconfig libuv jansson libpcap zlib lz4 zstd snappy"
 
-# build_preset PRESET: 0 built, 1 it does not build, 3 there is no such preset, 4 a package is missing.
+# build_preset PRESET [TARGET]: all of it, or the target and what it needs.
+# 0 built, 1 it does not build, 3 there is no such preset, 4 a package is missing.
 build_preset() {
   local pieces="$BUILD_PIECES"
   case $1 in
@@ -275,7 +276,7 @@ build_preset() {
   local without_tests=()
   [ "$1" != release ] || without_tests=(-DREJOIN_TESTS=OFF)
   cmake --preset "$1" "${without_tests[@]}" >/dev/null || return 1
-  cmake --build --preset "$1" >&2 || return 1
+  cmake --build --preset "$1" ${2:+--target "$2"} >&2 || return 1
 }
 
 # --- tests, one by one -------------------------------------------------------------------------------------------

@@ -108,24 +108,26 @@ static void put_overview(const json_t *results, FILE *out)
 
 static void put_matrix(const json_t *cases, FILE *out)
 {
-    const char *area = "";
-    const json_t *test;
-    size_t index;
+    const json_t *first, *test;
+    size_t index, other;
     fputs("<section class=\"matrix\">", out);
-    json_array_foreach(cases, index, test) {
-        if (strcmp(area, report_text(test, "area")) != 0) {
-            fputs(index > 0 ? "</div></div>" : "", out);
-            area = report_text(test, "area");
-            fputs("<div class=\"area\"><span>", out);
-            put_escaped(out, area);
-            fputs("</span><div>", out);
+    json_array_foreach(cases, index, first) {
+        if (!report_opens_area(cases, index))
+            continue;
+        fputs("<div class=\"area\"><span>", out);
+        put_escaped(out, report_text(first, "area"));
+        fputs("</span><div>", out);
+        json_array_foreach(cases, other, test) {
+            if (strcmp(report_text(first, "area"), report_text(test, "area")) != 0)
+                continue;
+            fprintf(out, "<a href=\"#c%zu\" class=\"r-%s\" title=\"%s: ", other, report_shown_result(test),
+                    report_shown_result(test));
+            put_escaped(out, report_text(test, "id"));
+            fputs("\"></a>", out);
         }
-        fprintf(out, "<a href=\"#c%zu\" class=\"r-%s\" title=\"%s: ", index, report_shown_result(test),
-                report_shown_result(test));
-        put_escaped(out, report_text(test, "id"));
-        fputs("\"></a>", out);
+        fputs("</div></div>", out);
     }
-    fputs(json_array_size(cases) > 0 ? "</div></div></section>\n" : "</section>\n", out);
+    fputs("</section>\n", out);
 }
 
 static void put_evidence(const json_t *test, FILE *out)

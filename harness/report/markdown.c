@@ -30,20 +30,22 @@ static void put_counts(const json_t *results, FILE *out)
 
 static void put_areas(const json_t *cases, FILE *out)
 {
-    const char *area = "";
-    size_t index;
-    const json_t *test;
-    fputs("| area | cases |\n|---|---|", out);
-    json_array_foreach(cases, index, test) {
-        if (strcmp(area, report_text(test, "area")) != 0) {
-            area = report_text(test, "area");
-            fputs(index == 0 ? "\n| " : " |\n| ", out);
-            put_cell(out, area);
-            fputs(" | ", out);
+    size_t index, other;
+    const json_t *first, *test;
+    fputs("| area | cases |\n|---|---|\n", out);
+    json_array_foreach(cases, index, first) {
+        if (!report_opens_area(cases, index))
+            continue;
+        fputs("| ", out);
+        put_cell(out, report_text(first, "area"));
+        fputs(" |", out);
+        json_array_foreach(cases, other, test) {
+            const char *shown = report_shown_result(test);
+            if (strcmp(report_text(first, "area"), report_text(test, "area")) == 0)
+                fprintf(out, " %s", strcmp(shown, "PASS") == 0 ? "✓" : shown);
         }
-        fprintf(out, "%s%s", strcmp(report_shown_result(test), "PASS") == 0 ? "✓" : report_shown_result(test), " ");
+        fputs(" |\n", out);
     }
-    fputs("|\n", out);
 }
 
 void report_markdown(const json_t *results, FILE *out)

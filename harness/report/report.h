@@ -23,6 +23,8 @@ int report_compare(const json_t *before, const json_t *after, FILE *out);
 
 /* What of a case's name in results.json is shown: its overlay, else its result. */
 const char *report_shown_result(const json_t *test);
+/* The areas are shown in the order in which they come up first, each with all its cases. */
+bool report_opens_area(const json_t *cases, size_t index); /* no case before this one is of its area */
 const char *report_text(const json_t *object, const char *key); /* "" where there is none */
 
 #endif

@@ -10,6 +10,15 @@ const char *report_text(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
+bool report_opens_area(const json_t *cases, size_t index)
+{
+    const char *area = report_text(json_array_get(cases, index), "area");
+    for (size_t before = 0; before < index; before++)
+        if (strcmp(area, report_text(json_array_get(cases, before), "area")) == 0)
+            return false;
+    return true;
+}
+
 const char *report_shown_result(const json_t *test)
 {
     const char *overlay = report_text(test, "overlay");
