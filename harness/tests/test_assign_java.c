@@ -2,7 +2,7 @@
  *
  * REJOIN_ASSIGN_CASES problems of each assignor (300 without it), from REJOIN_SEED (1). Skipped where there is no Java or
  * no kafka-clients jar under ${REJOIN_CACHE:-$HOME/.cache/rejoin}/kafka-VERSION (ci/kafka fetch brings it). */
-#include "rejoin/assign.h"
+#include "../proto/src/assign/context.h"
 #include "support/memory.h"
 
 #include <glob.h>
@@ -245,8 +245,12 @@ static void print_problem(FILE *out, int number, enum rj_assignor assignor)
             fprintf(out, "%02x", subscription->user_data.data[i]);
         fputs(subscription->user_data.len == 0 ? "-\n" : "\n", out);
     }
+}
+
+static void print_answer(FILE *out, const char *word)
+{
     for (int32_t m = 0; m < problem.member_count; m++) {
-        fprintf(out, "ours %s", problem.members[m].id);
+        fprintf(out, "%s %s", word, problem.members[m].id);
         const char *separator = " ";
         for (int32_t i = 0; i < problem.outputs[m].assigned_partitions.count; i++)
             for (int32_t k = 0; k < problem.outputs[m].assigned_partitions.items[i].partitions.count; k++, separator = ",")
@@ -254,7 +258,6 @@ static void print_problem(FILE *out, int number, enum rj_assignor assignor)
                         problem.outputs[m].assigned_partitions.items[i].partitions.items[k]);
         fputs(*separator == ' ' ? " -\n" : "\n", out);
     }
-    fputs("end\n", out);
 }
 
 /* The members take what they were assigned, so that the next problem continues from here. */
@@ -285,13 +288,21 @@ static int run_cases(FILE *out, enum rj_assignor assignor, int count)
             change_group();
         for (int32_t m = 0; m < problem.member_count; m++)
             subscribe(m, assignor, &arena);
-        enum rj_err err = rj_assign(assignor, problem.inputs, problem.member_count, problem.topics, problem.topic_count,
-                                    &arena, problem.outputs);
+        print_problem(out, number, assignor);
+        enum rj_err err = rj_assign_as_java(assignor, problem.inputs, problem.member_count, problem.topics,
+                                            problem.topic_count, &arena, problem.outputs);
+        if (err == RJ_OK)
+            print_answer(out, "as-java");
+        else
+            fputs("as-java throws\n", out);
+        err = rj_assign(assignor, problem.inputs, problem.member_count, problem.topics, problem.topic_count, &arena,
+                        problem.outputs);
         if (err != RJ_OK) {
             printf("case %d: %s\n", number, rj_err_sentence(err));
             return 1;
         }
-        print_problem(out, number, assignor);
+        print_answer(out, "ours");
+        fputs("end\n", out);
         adopt();
     }
     rj_arena_release(&arena);

@@ -1,6 +1,7 @@
 /* The entry: turns members and topics into numbers, calls the assignor, turns owners into assignments. */
 #include "assign/context.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const struct { const char *name; bool cooperative; } assignors[RJ_ASSIGNOR_COUNT] = {
@@ -312,29 +313,47 @@ static enum rj_err write_assignments(const struct assign_context *context,
 
 enum rj_err assign_take_racks(struct assign_context *context);
 
+static enum rj_err assign(struct assign_context *context, enum rj_assignor assignor,
+                          const struct rj_assign_topic *topics, int32_t topic_count,
+                          struct rj_consumer_protocol_assignment *assignments)
+{
+    enum rj_err err = take_topics(context, topics, topic_count);
+    if (err == RJ_OK)
+        err = take_subscriptions(context);
+    if (err == RJ_OK)
+        err = narrow_topics(context);
+    if (err == RJ_OK)
+        err = number_partitions(context);
+    if (err == RJ_OK)
+        err = rank_members(context);
+    if (err == RJ_OK)
+        err = assign_take_racks(context);
+    if (err == RJ_OK && context->member_count > 0) {
+        if (assignor == RJ_ASSIGNOR_RANGE)
+            err = assign_range(context);
+        else if (assignor == RJ_ASSIGNOR_ROUND_ROBIN)
+            err = assign_round_robin(context);
+        else
+            err = assign_sticky(context, assignor == RJ_ASSIGNOR_COOPERATIVE_STICKY);
+    }
+    return err == RJ_OK ? write_assignments(context, assignments) : err;
+}
+
 enum rj_err rj_assign(enum rj_assignor assignor, const struct rj_assign_member *members, int32_t member_count,
                       const struct rj_assign_topic *topics, int32_t topic_count, struct rj_arena *arena,
                       struct rj_consumer_protocol_assignment *assignments)
 {
     struct assign_context context = {.arena = arena, .members = members, .member_count = member_count};
-    enum rj_err err = take_topics(&context, topics, topic_count);
-    if (err == RJ_OK)
-        err = take_subscriptions(&context);
-    if (err == RJ_OK)
-        err = narrow_topics(&context);
-    if (err == RJ_OK)
-        err = number_partitions(&context);
-    if (err == RJ_OK)
-        err = rank_members(&context);
-    if (err == RJ_OK)
-        err = assign_take_racks(&context);
-    if (err == RJ_OK && member_count > 0) {
-        if (assignor == RJ_ASSIGNOR_RANGE)
-            err = assign_range(&context);
-        else if (assignor == RJ_ASSIGNOR_ROUND_ROBIN)
-            err = assign_round_robin(&context);
-        else
-            err = assign_sticky(&context, assignor == RJ_ASSIGNOR_COOPERATIVE_STICKY);
-    }
-    return err == RJ_OK ? write_assignments(&context, assignments) : err;
+    enum rj_err err = assign(&context, assignor, topics, topic_count, assignments);
+    assert(!context.java_throws);
+    return err;
+}
+
+enum rj_err rj_assign_as_java(enum rj_assignor assignor, const struct rj_assign_member *members, int32_t member_count,
+                              const struct rj_assign_topic *topics, int32_t topic_count, struct rj_arena *arena,
+                              struct rj_consumer_protocol_assignment *assignments)
+{
+    struct assign_context context = {.arena = arena, .members = members, .member_count = member_count, .as_java = true};
+    enum rj_err err = assign(&context, assignor, topics, topic_count, assignments);
+    return err == RJ_OK && context.java_throws ? RJ_ERR_VALUE : err;
 }

@@ -25,7 +25,16 @@ struct assign_context {
     struct int_list *racks_of;      /* of a partition: distinct racks of its replicas. NULL: nobody has a rack */
     int32_t rack_count;
     int32_t *owner;                 /* the result: of a partition, NO_ONE where nobody gets it */
+    bool as_java;                   /* rj_assign_as_java */
+    bool java_throws;               /* set where Java would run into a null pointer */
 };
+
+/* As rj_assign, but for the second of the two things that assign.h says differ from Java: a partition may go back to a
+ * previous owner that no longer subscribes to its topic. RJ_ERR_VALUE where Java's builder throws over it. For the
+ * comparison with Java's classes alone. */
+enum rj_err rj_assign_as_java(enum rj_assignor assignor, const struct rj_assign_member *members, int32_t member_count,
+                              const struct rj_assign_topic *topics, int32_t topic_count, struct rj_arena *arena,
+                              struct rj_consumer_protocol_assignment *assignments);
 
 void *assign_alloc(struct rj_arena *arena, int64_t count, size_t size); /* zeroed; NULL: no memory */
 int32_t assign_find_topic(const struct assign_context *context, struct rj_string name); /* NO_ONE: not among them */

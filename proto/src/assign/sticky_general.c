@@ -235,10 +235,13 @@ static bool is_balanced(const struct general *build, int32_t *most_of_topic)
         if (sticky->count[context->owner[p]] > *count)
             *count = sticky->count[context->owner[p]];
     }
-    for (int32_t m = 0; m < context->member_count; m++)
-        for (int32_t i = 0; build->takes_part[m] && i < context->topics_of[m].count; i++)
+    for (int32_t m = 0; m < context->member_count; m++) {
+        if (!build->takes_part[m] || sticky->count[m] == potential_count(context, m))
+            continue; /* it has all that it can have */
+        for (int32_t i = 0; i < context->topics_of[m].count; i++)
             if (sticky->count[m] + 1 < most_of_topic[context->topics_of[m].items[i]])
                 return false;
+    }
     return true;
 }
 
@@ -261,8 +264,13 @@ static bool move_once(struct general *build, const int32_t *partitions, int32_t 
     bool moved = false;
     for (int32_t i = 0; i < count && !is_balanced(build, most_of_topic); i++) {
         int32_t p = partitions[i], previous = build->previous_owner[p], owner = context->owner[p];
-        if (previous != NO_ONE && assign_subscribes(context, previous, context->topic_of[p]) &&
-            sticky->count[owner] > sticky->count[previous] + 1) {
+        bool may_return = previous != NO_ONE &&
+                          (context->as_java || assign_subscribes(context, previous, context->topic_of[p]));
+        if (may_return && !build->takes_part[previous]) {
+            sticky->context->java_throws = true; /* a subscriber of a topic that others want takes part */
+            return false;
+        }
+        if (may_return && sticky->count[owner] > sticky->count[previous] + 1) {
             move(build, p, previous);
             moved = true;
             continue;
