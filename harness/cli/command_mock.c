@@ -1,7 +1,8 @@
 /* rejoin mock: a mock cluster on its own. */
 #include "cli/commands.h"
 
-#include "mock/mock.h"
+#include "mock/control.h"
+#include "mock/record.h"
 #include "support/memory.h"
 
 #include <errno.h>
@@ -29,13 +30,15 @@ static const char help[] =
     "  --faults FILE                      what to do to which requests, as JSON: a list of\n"
     "                                     {\"match\": {\"api\", \"version\", \"group\", \"client_id\", \"member\", \"broker\",\n"
     "                                     \"nth\", \"from\", \"count\"}, \"do\": {\"action\", \"error\", \"delay_ms\", \"cut_len\"}}\n"
+    "  --record FILE.pcapng               every frame as a capture that Wireshark and rejoin check read\n"
+    "  --control SOCKET                   a unix socket for rejoin ctl\n"
     "  --help\n"
     "\n"
     "exit codes: 0 ended by a signal, 3 wrong options or files, 4 it cannot listen\n";
 
 enum {
     OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY, OPTION_VERSION,
-    OPTION_FAULTS, OPTION_HELP,
+    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -47,6 +50,8 @@ static const struct option long_options[] = {
     {"initial-rebalance-delay-ms", required_argument, NULL, OPTION_DELAY},
     {"kafka-version", required_argument, NULL, OPTION_VERSION},
     {"faults", required_argument, NULL, OPTION_FAULTS},
+    {"record", required_argument, NULL, OPTION_RECORD},
+    {"control", required_argument, NULL, OPTION_CONTROL},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -58,7 +63,9 @@ struct run {
     struct mock_topic topics[TOPIC_LIMIT];
     uint16_t ports[PORT_LIMIT];
     char host[64];
-    const char *faults_path;
+    const char *faults_path, *record_path, *control_path;
+    struct mock_recorder *recorder;
+    struct mock_control *control;
     struct mock_cluster *cluster;
     uv_signal_t signals[2];
 };
@@ -144,6 +151,8 @@ static int take_option(struct run *run, int option, int32_t *brokers)
                    ? -1 : usage_error("initial-rebalance-delay-ms", shown, "a number of milliseconds");
     case OPTION_VERSION: run->options.kafka_version = optarg; return -1;
     case OPTION_FAULTS: run->faults_path = optarg; return -1;
+    case OPTION_RECORD: run->record_path = optarg; return -1;
+    case OPTION_CONTROL: run->control_path = optarg; return -1;
     case OPTION_HELP: fputs(help, stdout); return REJOIN_EXIT_FINE;
     default: fputs("rejoin mock --help explains the options\n", stderr); return REJOIN_EXIT_USAGE;
     }
@@ -181,13 +190,25 @@ static void print_line(void *context, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
+static void stop(struct run *run)
+{
+    if (run->control != NULL)
+        mock_control_stop(run->control);
+    if (run->recorder != NULL) {
+        mock_disconnect(run->cluster, NULL); /* so that the capture has their ends */
+        if (!mock_record_end(run->recorder))
+            fprintf(stderr, "rejoin mock: %s: not everything could be written\n", run->record_path);
+    }
+    mock_stop(run->cluster, NULL, NULL);
+}
+
 static void end_run(uv_signal_t *handle, int number)
 {
     struct run *run = handle->data;
     (void)number;
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&run->signals[i], NULL);
-    mock_stop(run->cluster, NULL, NULL);
+    stop(run);
 }
 
 static int start(struct run *run, uv_loop_t *loop)
@@ -207,6 +228,15 @@ static int start(struct run *run, uv_loop_t *loop)
         return started == MOCK_BAD_OPTION ? REJOIN_EXIT_USAGE : REJOIN_EXIT_HARNESS;
     }
     mock_set_faults(run->cluster, faults);
+    if (run->record_path != NULL)
+        run->recorder = mock_record_start(run->cluster, run->record_path, error, sizeof(error));
+    if (run->control_path != NULL)
+        run->control = mock_control_start(run->cluster, loop, run->control_path, error, sizeof(error));
+    if ((run->record_path != NULL && run->recorder == NULL) || (run->control_path != NULL && run->control == NULL)) {
+        fprintf(stderr, "rejoin mock: %s\n", error);
+        stop(run);
+        return REJOIN_EXIT_USAGE;
+    }
     return REJOIN_EXIT_FINE;
 }
 

@@ -11,6 +11,7 @@ static const struct command {
 } commands[] = {
     {"bench", command_bench, "measures a server: CPU a request, forming of groups, start"},
     {"mock", command_mock, "runs a mock cluster that unmodified clients can use"},
+    {"ctl", command_ctl, "commands to a running mock over its control socket"},
     {"decode", command_decode, "prints a message's bytes as JSON"},
     {"encode", command_encode, "makes bytes of a message in JSON"},
     {"check", command_check, "judges a capture by the rule book"},
