@@ -189,6 +189,8 @@ static void judge_echo(struct rj_checker *checker, const struct group *group, co
                        const struct member *member, struct rj_bytes metadata)
 {
     const struct rj_join_group_request *join = join_of(generation, member)->body;
+    if (member->instance_id.len == 0 && accepted_as(generation, member) == NULL && !member->join_pending)
+        return; /* that it was let in without a JoinGroup is t-join-barrier's */
     for (int32_t i = 0; i < join->protocols.count; i++) {
         if (!rj_string_equal(join->protocols.items[i].name, generation->protocol_name))
             continue;

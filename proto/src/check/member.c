@@ -237,7 +237,8 @@ void member_answered(const struct dialogue_part *part, struct group *group, stru
         judge_early_evict(part, member, generation, instance_id, response);
         if (member->state == MEMBER_IN)
             remove_member(member, MEMBER_REFUSED, response->frame);
-        if (response->api_key != RJ_API_OFFSET_COMMIT && part->stream->id == member->stream)
+        bool was_member = member->generations.count > 0; /* an id that was only promised is kept for the JoinGroup */
+        if (was_member && response->api_key != RJ_API_OFFSET_COMMIT && part->stream->id == member->stream)
             expect_next_join(part, EXPECT_DROPPED, group, member->id, response->frame);
     } else if (error == RJ_KAFKA_NONE || (error == RJ_KAFKA_REBALANCE_IN_PROGRESS &&
                                           response->api_key == RJ_API_HEARTBEAT)) {
