@@ -94,7 +94,10 @@ enum rj_err world_step(struct world *world, struct rj_event *event)
     event->now_ms = world->now_ms;
     enum rj_err err = rj_step(world->coord, event, &update);
     if (err != RJ_OK) {
-        FUZZ_REQUIRE(err == RJ_ERR_API && event->type == RJ_EVENT_REQUEST, "step-error", "%s", rj_err_name(err));
+        bool is_request = event->type == RJ_EVENT_REQUEST;
+        FUZZ_REQUIRE(is_request ? err == RJ_ERR_API : err == RJ_ERR_MEMORY && world->is_tight, "step-error", "%s",
+                     rj_err_name(err));
+        world->may_wedge |= !is_request; /* what could not be done is not repeated here */
         return err;
     }
     for (int32_t i = 0; i < update.change_count; i++)
@@ -119,7 +122,8 @@ static void tick(struct world *world)
     int ticks = 0;
     do {
         fuzz_trace("%lld  tick", (long long)world->now_ms);
-        world_step(world, &event);
+        if (world_step(world, &event) != RJ_OK)
+            return;
         FUZZ_REQUIRE(++ticks < TICKS_AT_ONCE, "deadline", "due at %lld after %d ticks at %lld",
                      (long long)rj_next_deadline_ms(world->coord), ticks, (long long)world->now_ms);
     } while (rj_next_deadline_ms(world->coord) <= world->now_ms);
@@ -263,7 +267,8 @@ void world_begin(struct world *world, struct sequence_settings settings)
         limits.members_per_group = 3;
     if (settings.limits & 4)
         limits.offsets = 5;
-    if (settings.limits & 8)
+    world->is_tight = (settings.limits & 8) != 0;
+    if (world->is_tight)
         limits.bytes = (size_t)131072 << (settings.limits >> 6);
     struct rj_check_config check;
     rj_check_config_init(&check);

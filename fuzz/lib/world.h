@@ -63,6 +63,7 @@ struct world {
     struct fuzz_heap scratch_heap;
     uint64_t requests, accepted;     /* accepted: answered without an error */
     int32_t violations_seen;
+    bool is_tight;  /* the coordinator's memory has a low limit */
     bool may_wedge; /* a member named a protocol twice: Kafka's vote then throws, and the group waits for ever */
     /* Not cleared between runs: too much for each of them. */
     struct world_append appends[WORLD_MAX_APPENDS];

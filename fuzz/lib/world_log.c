@@ -192,7 +192,7 @@ void world_reload(struct world *world, const struct sequence_op *op)
     while (at_once && world->is_loading)
         world_load_some(world, WORLD_MAX_RECORDS);
     /* Loading may itself append (an expired member, a group over its size). */
-    for (uint8_t group = 0; compares && group < SEQUENCE_GROUPS; group++) {
+    for (uint8_t group = 0; compares && !world->may_wedge && group < SEQUENCE_GROUPS; group++) {
         const char *after = world_describe(world, group, !was_stable[group]);
         FUZZ_REQUIRE(strcmp(before[group], after) == 0, "durability", "after a reload %s\nbecame %s", before[group], after);
     }

@@ -8,16 +8,24 @@
 
 static const struct rj_message_schema *record_schema(enum rj_message_kind kind, int16_t record_type)
 {
+    /* Those that every commit and every rebalance write are found at once. */
+    static const struct rj_message_schema *const frequent[][2] = {
+        [1] = {&rj_offset_commit_key_schema, &rj_offset_commit_value_schema},
+        [2] = {&rj_group_metadata_key_schema, &rj_group_metadata_value_schema},
+    };
+    if (record_type == 1 || record_type == 2)
+        return frequent[record_type][kind == RJ_MESSAGE_VALUE];
     for (int i = 0; i < rj_all_schemas_count; i++)
         if (rj_all_schemas[i]->kind == kind && rj_all_schemas[i]->api_key == record_type)
             return rj_all_schemas[i];
     return NULL;
 }
 
-/* Key or value: its type or version as int16, then the message. */
+/* Key or value: its type or version as int16, then the message. Most fit into a small piece at the first attempt. */
 static bool encode_part(struct mock_cluster *cluster, enum rj_message_kind kind, const struct rj_offsets_record *record,
                         struct rj_bytes *out)
 {
+    enum { PREFIX_LEN = 2, USUAL_LEN = 192 };
     bool is_key = kind == RJ_MESSAGE_KEY;
     const void *message = is_key ? record->key : record->value;
     *out = RJ_NULL_BYTES;
@@ -26,15 +34,22 @@ static bool encode_part(struct mock_cluster *cluster, enum rj_message_kind kind,
     const struct rj_message_schema *schema = record_schema(kind, record->record_type);
     int16_t prefix = is_key ? record->record_type : record->value_version;
     int16_t version = is_key ? schema->versions.low : record->value_version;
-    size_t len;
-    if (rj_encoded_len(schema, version, message, &len, NULL) != RJ_OK)
-        return false;
-    uint8_t *bytes = rj_arena_alloc(&cluster->arena, len + 2);
-    if (bytes == NULL || rj_encode(schema, version, message, bytes + 2, len, &len, NULL) != RJ_OK)
+    size_t len = USUAL_LEN;
+    uint8_t *bytes = rj_arena_alloc(&cluster->arena, PREFIX_LEN + len);
+    enum rj_err err = bytes == NULL ? RJ_ERR_MEMORY
+                                    : rj_encode(schema, version, message, bytes + PREFIX_LEN, len, &len, NULL);
+    if (err == RJ_ERR_SPACE) {
+        if (rj_encoded_len(schema, version, message, &len, NULL) != RJ_OK)
+            return false;
+        bytes = rj_arena_alloc(&cluster->arena, PREFIX_LEN + len);
+        err = bytes == NULL ? RJ_ERR_MEMORY
+                            : rj_encode(schema, version, message, bytes + PREFIX_LEN, len, &len, NULL);
+    }
+    if (err != RJ_OK)
         return false;
     bytes[0] = (uint8_t)(prefix >> 8);
     bytes[1] = (uint8_t)prefix;
-    *out = (struct rj_bytes){bytes, (int32_t)(len + 2)};
+    *out = (struct rj_bytes){bytes, (int32_t)(len + PREFIX_LEN)};
     return true;
 }
 

@@ -72,14 +72,52 @@ static const uint32_t crc32_table[256] = {
     0xb3667a2e, 0xc4614ab8, 0x5d681b02, 0x2a6f2b94, 0xb40bbe37, 0xc30c8ea1, 0x5a05df1b, 0x2d02ef8d,
 };
 
-static uint32_t checksum(const uint32_t *table, struct rj_bytes bytes)
+/* Eight bytes at a time for CRC-32C, which covers every batch that is written. further[k][i] is the remainder of byte i
+ * with k + 1 zero bytes behind it. A remainder is linear in the bits of its byte, so that a row follows from the eight
+ * remainders of single bits. */
+#define T1(i, a, b, c, d, e, f, g, h)                                                                                  \
+    (((i) & 1 ? a : 0) ^ ((i) & 2 ? b : 0) ^ ((i) & 4 ? c : 0) ^ ((i) & 8 ? d : 0) ^ ((i) & 16 ? e : 0) ^              \
+     ((i) & 32 ? f : 0) ^ ((i) & 64 ? g : 0) ^ ((i) & 128 ? h : 0))
+#define T4(i, ...) T1(i, __VA_ARGS__), T1((i) + 1, __VA_ARGS__), T1((i) + 2, __VA_ARGS__), T1((i) + 3, __VA_ARGS__)
+#define T16(i, ...) T4(i, __VA_ARGS__), T4((i) + 4, __VA_ARGS__), T4((i) + 8, __VA_ARGS__), T4((i) + 12, __VA_ARGS__)
+#define T64(i, ...) \
+    T16(i, __VA_ARGS__), T16((i) + 16, __VA_ARGS__), T16((i) + 32, __VA_ARGS__), T16((i) + 48, __VA_ARGS__)
+#define T256(i, ...) \
+    T64(i, __VA_ARGS__), T64((i) + 64, __VA_ARGS__), T64((i) + 128, __VA_ARGS__), T64((i) + 192, __VA_ARGS__)
+
+static const uint32_t further[7][256] = {
+    {T256(0, 0x13a29877, 0x274530ee, 0x4e8a61dc, 0x9d14c3b8, 0x3fc5f181, 0x7f8be302, 0xff17c604, 0xfbc3faf9)},
+    {T256(0, 0xa541927e, 0x4f6f520d, 0x9edea41a, 0x38513ec5, 0x70a27d8a, 0xe144fb14, 0xc76580d9, 0x8b277743)},
+    {T256(0, 0xdd45aab8, 0xbf672381, 0x7b2231f3, 0xf64463e6, 0xe964b13d, 0xd725148b, 0xaba65fe7, 0x52a0c93f)},
+    {T256(0, 0x38116fac, 0x7022df58, 0xe045beb0, 0xc5670b91, 0x8f2261d3, 0x1ba8b557, 0x37516aae, 0x6ea2d55c)},
+    {T256(0, 0xef306b19, 0xdb8ca0c3, 0xb2f53777, 0x6006181f, 0xc00c303e, 0x85f4168d, 0x0e045beb, 0x1c08b7d6)},
+    {T256(0, 0x68032cc8, 0xd0065990, 0xa5e0c5d1, 0x4e2dfd53, 0x9c5bfaa6, 0x3d5b83bd, 0x7ab7077a, 0xf56e0ef4)},
+    {T256(0, 0x493c7d27, 0x9278fa4e, 0x211d826d, 0x423b04da, 0x847609b4, 0x0d006599, 0x1a00cb32, 0x34019664)},
+};
+
+/* Of eight bytes: what the checksum so far makes of the first four, and the last four. */
+static uint32_t eight_bytes(uint32_t crc, const uint8_t *in)
+{
+    return further[6][(crc ^ in[0]) & 0xff] ^ further[5][(crc >> 8 ^ in[1]) & 0xff] ^
+           further[4][(crc >> 16 ^ in[2]) & 0xff] ^ further[3][(crc >> 24 ^ in[3]) & 0xff] ^ further[2][in[4]] ^
+           further[1][in[5]] ^ further[0][in[6]] ^ crc32c_table[in[7]];
+}
+
+uint32_t rj_crc32c(struct rj_bytes bytes)
 {
     uint32_t crc = UINT32_MAX;
-    for (int32_t i = 0; i < bytes.len; i++)
-        crc = crc >> 8 ^ table[(crc ^ bytes.data[i]) & 0xff];
+    int32_t i = 0;
+    for (; bytes.len - i >= 8; i += 8)
+        crc = eight_bytes(crc, bytes.data + i);
+    for (; i < bytes.len; i++)
+        crc = crc >> 8 ^ crc32c_table[(crc ^ bytes.data[i]) & 0xff];
     return ~crc;
 }
 
-uint32_t rj_crc32c(struct rj_bytes bytes) { return checksum(crc32c_table, bytes); }
-
-uint32_t rj_crc32(struct rj_bytes bytes) { return checksum(crc32_table, bytes); }
+uint32_t rj_crc32(struct rj_bytes bytes)
+{
+    uint32_t crc = UINT32_MAX;
+    for (int32_t i = 0; i < bytes.len; i++)
+        crc = crc >> 8 ^ crc32_table[(crc ^ bytes.data[i]) & 0xff];
+    return ~crc;
+}
