@@ -6,6 +6,7 @@ import generate
 SCALARS = {"bool": ("BOOL", 1), "int8": ("INT8", 1), "int16": ("INT16", 2), "uint16": ("INT16", 2),
            "int32": ("INT32", 4), "uint32": ("INT32", 4), "int64": ("INT64", 8), "float64": ("INT64", 8),
            "uuid": ("UUID", 16)}
+STEPS_INSTEAD_OF_COPY = 4
 VIEWS = ("string", "bytes", "records")
 
 
@@ -29,6 +30,7 @@ class Plans:
 
     def __init__(self):
         self.steps, self.plans, self.known, self.of_message = [], [], {}, {}
+        self.unknown_tags = False  # whether the structures of the message at hand keep any
 
     def element(self, field, version, flexible):
         """What a step of the array needs to know of its elements: their plan, or how one is read."""
@@ -45,10 +47,9 @@ class Plans:
         steps, least, fixed = [], 0, []
 
         def flush():
-            if fixed:
-                steps.append(("NEED", "0", sum(size for _, _, size in fixed)))
-                steps.extend((op, offset, 0) for op, offset, _ in fixed)
-                fixed.clear()
+            for position, (op, offset, _) in enumerate(fixed):
+                steps.append((op, offset, sum(size for _, _, size in fixed) if position == 0 else 0))
+            fixed.clear()
 
         for field in structure.fields:
             if not within(field.versions, version) or (field.tag >= 0 and within(field.tagged, version)):
@@ -78,9 +79,38 @@ class Plans:
             # A tagged structure whose default is not null must be made even where no tag comes.
             made = any(f.tag >= 0 and f.is_struct and f.nullable and not f.is_array and f.default != "null"
                        for f in structure.fields)
-            steps.append(("TAGS_WALK" if made else "TAGS", f"offsetof(struct {structure.c_name}, unknown_tags)", 0))
+            steps.append(("TAGS_WALK" if made else "TAGS", f"offsetof(struct {structure.c_name}, unknown_tags)",
+                          int(len(self.tagged_steps(structure, version)) == 1)))
             least += 1
         return steps, least
+
+    def zero_steps(self, field, here):
+        """What makes a member that is zero in memory; the member before it is not known."""
+        if field.is_array:
+            return [("SET_NULL", here, 0), ("SET4", f"{here} + (uint16_t)offsetof(struct rj_bytes, len)", 0)]
+        if field.is_struct or field.type in VIEWS:
+            return [("SET_NULL", here, 0)]
+        size = SCALARS[field.type][1]
+        return [(f"SET{size}" if size < 16 else "SET_ZERO16", here, 0)]
+
+    def absent_steps(self, structure, version, flexible, offset="0"):
+        """Defaults of all that the steps of this version do not read. None: too many, copying a structure of
+        defaults takes less time."""
+        steps = []
+        for field in structure.fields:
+            if offset == "0" and within(field.versions, version) and not (
+                    field.tag >= 0 and within(field.tagged, version)):
+                continue
+            here = f"{offset} + offsetof(struct {structure.c_name}, {field.c_name})"
+            if field.is_struct and not field.is_array and not field.nullable:
+                return None
+            found = [step for step in self.init_steps(structure, offset) if step[1] == here]
+            steps += found if found and not field.is_array else self.zero_steps(field, here)
+            if field.is_array and generate.default_row(field)[0] == "RJ_DEFAULT_NULL":
+                steps[-1] = (*steps[-1][:2], -1)
+        if self.unknown_tags and not flexible:
+            steps.append(("SET_NULL", f"offsetof(struct {structure.c_name}, unknown_tags)", 0))
+        return steps if len(steps) <= STEPS_INSTEAD_OF_COPY else None
 
     def init_steps(self, structure, offset="0"):
         """What is not zero in a structure of defaults."""
@@ -107,26 +137,66 @@ class Plans:
                     steps.append((f"SET{size}", here, value))
         return steps
 
+    def default_checks(self, structure, field, offset, unknown_tags):
+        """Steps that pass where the member holds its default; offset: of the structure that it stands in."""
+        member = f"offsetof(struct {structure.c_name}, {field.c_name}"
+        kind, number = generate.default_row(field)
+        null = kind == "RJ_DEFAULT_NULL"
+        if field.is_array:
+            return [("CHECK4", f"{offset} + {member}.count)", -1 if null else 0)]
+        if field.is_struct and field.nullable:
+            return [("CHECK_NULL", f"{offset} + {member})", 0)] if null else self.rows_check(structure, field, offset)
+        if field.is_struct:
+            return self.struct_checks(field.struct, f"{offset} + {member})", unknown_tags)
+        if field.type in VIEWS:
+            return [("CHECK_NULL" if null else "CHECK_EMPTY", f"{offset} + {member})", 0)]
+        if field.type == "uuid":
+            return [("CHECK_ZERO16", f"{offset} + {member})", 0)]
+        if field.type == "float64":
+            return self.rows_check(structure, field, offset)
+        value = int(number.removeprefix("INT64_C(").rstrip(")")) if number != "INT64_MIN" else -2**63
+        if value == 2**63 - 1:
+            return [("CHECK8_MAX", f"{offset} + {member})", 0)]
+        return [(f"CHECK{SCALARS[field.type][1]}", f"{offset} + {member})", value)]
+
+    def struct_checks(self, structure, offset, unknown_tags):
+        steps = [step for field in structure.fields
+                 for step in self.default_checks(structure, field, offset, unknown_tags)]
+        if unknown_tags:
+            steps.append(("CHECK_NULL", f"{offset} + offsetof(struct {structure.c_name}, unknown_tags)", 0))
+        return steps
+
+    @staticmethod
+    def rows_check(structure, field, offset):
+        assert offset == "0", f"{structure.kafka_name}.{field.name} is too deep for a check by its row"
+        return [("CHECK_ROW", f"offsetof(struct {structure.c_name}, {field.c_name})", structure.fields.index(field))]
+
     def check_steps(self, structure, version):
         """Fields that this version cannot carry and that must therefore hold their default."""
-        return [("CHECK", f"offsetof(struct {structure.c_name}, {field.c_name})", index)
-                for index, field in enumerate(structure.fields)
-                if not within(field.versions, version) and not field.ignorable]
+        return [step for field in structure.fields if not within(field.versions, version) and not field.ignorable
+                for step in self.default_checks(structure, field, "0", self.unknown_tags)]
+
+    def tagged_steps(self, structure, version):
+        """What must hold for the section of tagged fields to be empty."""
+        steps = [step for field in structure.fields
+                 if field.tag >= 0 and within(field.tagged, version) and within(field.versions, version)
+                 for step in self.default_checks(structure, field, "0", self.unknown_tags)]
+        return steps + [("CHECK_NULL", f"offsetof(struct {structure.c_name}, unknown_tags)", 0)]
 
     def plan(self, structure, version, flexible):
         read, least = self.read_steps(structure, version, flexible)
-        tagged = any(f.tag >= 0 and within(f.tagged, version) and within(f.versions, version) for f in structure.fields)
         init, check = self.init_steps(structure), self.check_steps(structure, version)
-        key = (structure.c_name, tuple(read), tuple(check), tagged)
+        tagged = self.tagged_steps(structure, version) if flexible else []
+        key = (structure.c_name, tuple(read), tuple(check), tuple(tagged))
         if key not in self.known:
             self.known[key] = len(self.plans)
-            starts = []
-            for steps in (init, check, read):
-                starts.append(self.add(structure, steps))
-            self.plans.append((structure, least, starts, tagged))
+            absent = self.absent_steps(structure, version, flexible)
+            write = self.add(check + read)
+            start = self.add(absent + read) if absent else write + len(check)
+            self.plans.append((structure, least, [self.add(init), self.add(tagged), write, start, int(absent is None)]))
         return self.known[key]
 
-    def add(self, structure, steps):
+    def add(self, steps):
         key = ("steps", tuple(steps))
         if key not in self.known:
             self.known[key] = sum(len(run) + 1 for run in self.steps)
@@ -135,14 +205,14 @@ class Plans:
 
     def message(self, message):
         low, high = message.versions
+        self.unknown_tags = message.flexible is not None
         self.of_message[message.name] = [
             self.plan(message.root, version, within(message.flexible, version)) for version in range(low, high + 1)]
 
 
-def plan_row(structure, least, starts, tagged):
-    size = f"sizeof(struct {structure.c_name})"
-    return (f"    {{&{structure.c_name}_rows, {size}, {least}, {starts[0]}, {starts[1]}, {starts[2]}, "
-            f"{'true' if tagged else 'false'}}},")
+def plan_row(structure, least, starts):
+    return (f"    {{&{structure.c_name}_rows, sizeof(struct {structure.c_name}), {least}, "
+            f"{', '.join(map(str, starts))}}},")
 
 
 def plan_text(messages):

@@ -6,9 +6,16 @@
 
 #include "rejoin/codec.h"
 
+/* For what runs once a field: a call would take longer than the work. */
+#ifdef __GNUC__
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE static inline
+#endif
+
 enum plan_op {
     OP_END,
-    OP_NEED, /* argument: bytes of the numbers that follow, up to the next step of another kind */
+    /* Argument: bytes that this number and those behind it take, up to the next step of another kind; 0 in those. */
     OP_BOOL, OP_INT8, OP_INT16, OP_INT32, OP_INT64, OP_UUID,
     OP_STRING, OP_STRING_NULLABLE, OP_COMPACT_STRING, OP_COMPACT_STRING_NULLABLE,
     OP_BYTES, OP_BYTES_NULLABLE, OP_COMPACT_BYTES, OP_COMPACT_BYTES_NULLABLE,
@@ -16,9 +23,13 @@ enum plan_op {
     OP_LIST, OP_LIST_NULLABLE, OP_COMPACT_LIST, OP_COMPACT_LIST_NULLABLE,     /* argument: operation of the elements */
     OP_STRUCT,                   /* embedded; argument: its plan */
     OP_POINTER, OP_POINTER_PRESENT, /* nullable structure; PRESENT: not in this version */
-    OP_TAGS, OP_TAGS_WALK,       /* WALK: even an empty section needs the walker */
-    OP_SET1, OP_SET2, OP_SET4, OP_SET8, OP_SET8_MAX, OP_EMPTY, /* defaults that are not zero */
-    OP_CHECK, /* argument: index of a field that this version cannot carry */
+    OP_TAGS, OP_TAGS_WALK,       /* the last step. WALK: even an empty section needs the walker. Argument: 1 where the
+                                    schema knows no tagged field, so that unknown ones alone decide */
+    OP_SET1, OP_SET2, OP_SET4, OP_SET8, OP_SET8_MAX, OP_EMPTY, /* defaults */
+    OP_SET_NULL, OP_SET_ZERO16,
+    /* Checks pass where a default is held. ROW: by the row whose index is the argument. */
+    OP_CHECK1, OP_CHECK2, OP_CHECK4, OP_CHECK8, OP_CHECK8_MAX, OP_CHECK_ZERO16, OP_CHECK_NULL, OP_CHECK_EMPTY,
+    OP_CHECK_ROW,
 };
 
 struct plan_step { uint8_t op; uint16_t offset; int32_t argument; };
@@ -27,8 +38,10 @@ struct plan {
     const struct rj_schema_struct *rows;
     uint16_t size;            /* of the C structure */
     uint16_t least_len;       /* bytes on the wire, at least */
-    uint16_t init, check, run; /* where in plan_steps theirs begin */
-    bool has_tagged;          /* tagged fields that the schema knows */
+    /* Where in plan_steps these begin: setting the defaults that are not zero; checking those of tagged fields;
+     * writing, which first checks the fields that the version cannot carry; reading, which first sets these. */
+    uint16_t init, tagged, write, read;
+    uint16_t copied; /* 1: they are too many for that, so that defaults are to be copied before reading */
 };
 
 extern const struct plan_step plan_steps[];

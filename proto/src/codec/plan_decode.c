@@ -5,26 +5,27 @@
 
 static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out, int32_t count);
 
+static void set_default(const struct plan_step *step, void *member)
+{
+    switch (step->op) {
+    case OP_SET1: *(int8_t *)member = (int8_t)step->argument; break;
+    case OP_SET2: *(int16_t *)member = (int16_t)step->argument; break;
+    case OP_SET4: *(int32_t *)member = step->argument; break;
+    case OP_SET8: *(int64_t *)member = step->argument; break;
+    case OP_SET8_MAX: *(int64_t *)member = INT64_MAX; break;
+    case OP_SET_NULL: *(void **)member = NULL; break;
+    case OP_SET_ZERO16: memset(member, 0, 16); break;
+    default: *(struct rj_string *)member = RJ_EMPTY_STRING;
+    }
+}
+
 /* Sets the element to its defaults; it need not be zeroed before. */
 void plan_init(const struct plan *plan, void *element)
 {
     char *out = element;
     memset(out, 0, plan->size);
-    for (const struct plan_step *step = plan_steps + plan->init; step->op != OP_END; step++) {
-        void *member = out + step->offset;
-        if (step->op == OP_EMPTY)
-            *(struct rj_string *)member = RJ_EMPTY_STRING;
-        else if (step->op == OP_SET4)
-            *(int32_t *)member = step->argument;
-        else if (step->op == OP_SET8)
-            *(int64_t *)member = step->argument;
-        else if (step->op == OP_SET2)
-            *(int16_t *)member = (int16_t)step->argument;
-        else if (step->op == OP_SET1)
-            *(int8_t *)member = (int8_t)step->argument;
-        else
-            *(int64_t *)member = INT64_MAX;
-    }
+    for (const struct plan_step *step = plan_steps + plan->init; step->op != OP_END; step++)
+        set_default(step, out + step->offset);
 }
 
 /* All elements alike: the first by its steps, the others as copies, twice as many each time. */
@@ -54,7 +55,7 @@ static const uint8_t *varint_rest(const uint8_t *at, const uint8_t *end, uint32_
 }
 
 /* A length or count in compact form, plus one as it stands on the wire: 0 is null. */
-static inline const uint8_t *compact_length(const uint8_t *at, const uint8_t *end, uint32_t *plus_one)
+ALWAYS_INLINE const uint8_t *compact_length(const uint8_t *at, const uint8_t *end, uint32_t *plus_one)
 {
     if (at == end)
         return NULL;
@@ -63,7 +64,7 @@ static inline const uint8_t *compact_length(const uint8_t *at, const uint8_t *en
 }
 
 /* The same for the older form of 2 or 4 bytes; anything negative becomes 0. */
-static inline const uint8_t *plain_length(const uint8_t *at, const uint8_t *end, int size, uint32_t *plus_one)
+ALWAYS_INLINE const uint8_t *plain_length(const uint8_t *at, const uint8_t *end, int size, uint32_t *plus_one)
 {
     if (end - at < size)
         return NULL;
@@ -72,7 +73,7 @@ static inline const uint8_t *plain_length(const uint8_t *at, const uint8_t *end,
     return at + size;
 }
 
-static inline const uint8_t *take_view(const uint8_t *at, const uint8_t *end, uint32_t plus_one, uint32_t max_len,
+ALWAYS_INLINE const uint8_t *take_view(const uint8_t *at, const uint8_t *end, uint32_t plus_one, uint32_t max_len,
                                        bool nullable, void *member)
 {
     struct rj_bytes *out = member;
@@ -88,7 +89,7 @@ static inline const uint8_t *take_view(const uint8_t *at, const uint8_t *end, ui
     return at + len;
 }
 
-static inline const uint8_t *compact_view(const uint8_t *at, const uint8_t *end, uint32_t max_len, bool nullable,
+ALWAYS_INLINE const uint8_t *compact_view(const uint8_t *at, const uint8_t *end, uint32_t max_len, bool nullable,
                                           void *member)
 {
     uint32_t plus_one;
@@ -130,7 +131,8 @@ static const uint8_t *array(struct decoder *d, const struct plan *element, const
     char *items = decoder_take(d, (size_t)count * element->size);
     if (items == NULL)
         return NULL;
-    init_elements(element, items, count);
+    if (element->copied)
+        init_elements(element, items, count);
     *out = (struct any_array){items, (int32_t)count};
     return run(d, element, at, items, (int32_t)count);
 }
@@ -144,11 +146,13 @@ static const struct { uint8_t wire_len, memory_len; } element_sizes[] = {
 static const uint8_t *list_items(enum plan_op op, const uint8_t *at, const uint8_t *end, void *items, uint32_t count)
 {
     bool is_string = op == OP_STRING || op == OP_COMPACT_STRING;
+    if (op == OP_INT32) {
+        for (uint32_t i = 0; i < count; i++)
+            ((uint32_t *)items)[i] = get_u32(at + 4 * (size_t)i);
+        return at + 4 * (size_t)count;
+    }
     for (uint32_t i = 0; at != NULL && i < count; i++) {
-        if (op == OP_INT32) {
-            ((uint32_t *)items)[i] = get_u32(at);
-            at += 4;
-        } else if (op == OP_COMPACT_STRING || op == OP_COMPACT_BYTES) {
+        if (op == OP_COMPACT_STRING || op == OP_COMPACT_BYTES) {
             at = compact_view(at, end, is_string ? STRING_LEN_MAX : INT32_MAX, false, (struct rj_bytes *)items + i);
         } else if (op == OP_STRING || op == OP_BYTES) {
             at = plain_view(at, end, is_string, false, (struct rj_bytes *)items + i);
@@ -187,6 +191,13 @@ static const uint8_t *list(struct decoder *d, enum plan_op op, const uint8_t *at
     return list_items(op, at, d->end, items, count);
 }
 
+static const uint8_t *embedded(struct decoder *d, const struct plan *plan, const uint8_t *at, void *member)
+{
+    if (plan->copied)
+        plan_init(plan, member);
+    return run(d, plan, at, member, 1);
+}
+
 static const uint8_t *pointer(struct decoder *d, const struct plan *plan, const uint8_t *at, bool nullable, void **out)
 {
     *out = NULL;
@@ -199,13 +210,13 @@ static const uint8_t *pointer(struct decoder *d, const struct plan *plan, const 
     *out = decoder_take(d, plan->size);
     if (*out == NULL)
         return NULL;
-    plan_init(plan, *out);
-    return run(d, plan, at, *out, 1);
+    return embedded(d, plan, at, *out);
 }
 
 static const uint8_t *tags(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out)
 {
     d->at = at;
+    *unknown_tags_of(out, plan->rows) = NULL;
     return decoder_read_tagged(d, plan->rows, out, NULL) == RJ_OK ? d->at : NULL;
 }
 
@@ -215,35 +226,44 @@ static const uint8_t *rare(struct decoder *d, const struct plan *plan, const str
 {
     void *member = out + step->offset;
     int op = step->op;
+    if (op >= OP_SET1) {
+        set_default(step, member);
+        return at;
+    }
     if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE)
         return array(d, &plans[step->argument], at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, member);
     if (op >= OP_LIST && op <= OP_COMPACT_LIST_NULLABLE)
         return list(d, (enum plan_op)step->argument, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, member);
     if (op == OP_STRUCT)
-        return run(d, &plans[step->argument], at, member, 1);
+        return embedded(d, &plans[step->argument], at, member);
     if (op == OP_POINTER || op == OP_POINTER_PRESENT)
         return pointer(d, &plans[step->argument], at, op == OP_POINTER, member);
     return tags(d, plan, at, out);
 }
 
+/* A number of size bytes, as the step says; the room for it and its neighbours is looked at once. */
+#define NUMBER(size, store)                                                                                            \
+    if (end - at < step->argument)                                                                                     \
+        return NULL;                                                                                                   \
+    store;                                                                                                             \
+    at += (size);                                                                                                      \
+    continue
+
 /* Reads count elements that lie behind one another in out. Returns where it stopped; NULL: the walker must look. */
 static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out, int32_t count)
 {
     const uint8_t *const end = d->end;
+    const struct plan_step *const first = plan_steps + plan->read;
     for (; count > 0; count--, out += plan->size) {
-        for (const struct plan_step *step = plan_steps + plan->run; step->op != OP_END; step++) {
+        for (const struct plan_step *step = first;; step++) {
             char *member = out + step->offset;
             switch (step->op) {
-            case OP_NEED:
-                if (end - at < step->argument)
-                    return NULL;
-                continue;
-            case OP_BOOL: *(bool *)member = *at++ != 0; continue;
-            case OP_INT8: *(uint8_t *)member = *at++; continue;
-            case OP_INT16: *(uint16_t *)(void *)member = get_u16(at); at += 2; continue;
-            case OP_INT32: *(uint32_t *)(void *)member = get_u32(at); at += 4; continue;
-            case OP_INT64: *(uint64_t *)(void *)member = get_u64(at); at += 8; continue;
-            case OP_UUID: memcpy(member, at, 16); at += 16; continue;
+            case OP_BOOL: NUMBER(1, *(bool *)member = *at != 0);
+            case OP_INT8: NUMBER(1, *(uint8_t *)member = *at);
+            case OP_INT16: NUMBER(2, *(uint16_t *)(void *)member = get_u16(at));
+            case OP_INT32: NUMBER(4, *(uint32_t *)(void *)member = get_u32(at));
+            case OP_INT64: NUMBER(8, *(uint64_t *)(void *)member = get_u64(at));
+            case OP_UUID: NUMBER(16, memcpy(member, at, 16));
             case OP_STRING: at = plain_view(at, end, true, false, member); break;
             case OP_STRING_NULLABLE: at = plain_view(at, end, true, true, member); break;
             case OP_COMPACT_STRING: at = compact_view(at, end, STRING_LEN_MAX, false, member); break;
@@ -253,23 +273,30 @@ static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint
             case OP_COMPACT_BYTES: at = compact_view(at, end, INT32_MAX, false, member); break;
             case OP_COMPACT_BYTES_NULLABLE: at = compact_view(at, end, INT32_MAX, true, member); break;
             case OP_TAGS:
-                if (at < end && *at == 0)
+                if (at < end && *at == 0) {
                     at++;
-                else
-                    at = tags(d, plan, at, out);
+                    *(void **)(void *)member = NULL;
+                    goto next;
+                }
+                at = tags(d, plan, at, out);
                 break;
+            case OP_END: goto next;
+            case OP_SET8: *(int64_t *)(void *)member = step->argument; continue;
+            case OP_EMPTY: *(struct rj_string *)(void *)member = RJ_EMPTY_STRING; continue;
             default: at = rare(d, plan, step, at, out);
             }
             if (at == NULL)
                 return NULL;
         }
+    next:;
     }
     return at;
 }
 
 bool plan_decode(struct decoder *d, const struct plan *plan, void *message)
 {
-    plan_init(plan, message);
+    if (plan->copied)
+        plan_init(plan, message);
     const uint8_t *at = run(d, plan, d->at, message, 1);
     if (at != NULL)
         d->at = at;

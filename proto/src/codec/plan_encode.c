@@ -37,6 +37,35 @@ static inline uint8_t *put_length(const struct sink *sink, uint8_t *at, int size
     return at + size;
 }
 
+/* Most names are short: a call of memcpy would take longer than the copy. */
+ALWAYS_INLINE void copy_short(uint8_t *to, const uint8_t *from, size_t len)
+{
+    if (len > 64) {
+        memcpy(to, from, len);
+    } else if (len >= 32) {
+        uint8_t first[32], last[32];
+        memcpy(first, from, 32);
+        memcpy(last, from + len - 32, 32);
+        memcpy(to, first, 32);
+        memcpy(to + len - 32, last, 32);
+    } else if (len >= 16) {
+        uint8_t first[16], last[16];
+        memcpy(first, from, 16);
+        memcpy(last, from + len - 16, 16);
+        memcpy(to, first, 16);
+        memcpy(to + len - 16, last, 16);
+    } else if (len >= 8) {
+        uint64_t first, last;
+        memcpy(&first, from, 8);
+        memcpy(&last, from + len - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + len - 8, &last, 8);
+    } else {
+        for (size_t i = 0; i < len; i++)
+            to[i] = from[i];
+    }
+}
+
 static inline uint8_t *put_view(const struct sink *sink, uint8_t *at, int size, bool nullable, int32_t max_len,
                                 const void *member)
 {
@@ -48,8 +77,28 @@ static inline uint8_t *put_view(const struct sink *sink, uint8_t *at, int size, 
     at = put_length(sink, at, size, (uint32_t)view->len + 1);
     if (at == NULL || sink->end - at < view->len)
         return NULL;
-    memcpy(at, view->data, (size_t)view->len);
+    copy_short(at, view->data, (size_t)view->len);
     return at + view->len;
+}
+
+/* The same in compact form, which short views take in one go. */
+ALWAYS_INLINE uint8_t *put_compact_view(uint8_t *end, uint8_t *at, bool nullable, int32_t max_len, const void *member)
+{
+    const struct rj_bytes *view = member;
+    if (view->data == NULL) {
+        if (at == end || !nullable)
+            return NULL;
+        *at = 0;
+        return at + 1;
+    }
+    uint32_t len = (uint32_t)view->len;
+    if (len > (uint32_t)max_len || (size_t)(end - at) < (size_t)len + 5) {
+        struct sink sink = {NULL, end};
+        return put_view(&sink, at, 0, nullable, max_len, member);
+    }
+    at = put_varint(at, len + 1);
+    copy_short(at, view->data, len);
+    return at + len;
 }
 
 static uint8_t *put_count(const struct sink *sink, uint8_t *at, bool compact, bool nullable,
@@ -67,6 +116,11 @@ static uint8_t *put_list_items(const struct sink *sink, enum plan_op op, uint8_t
     const void *items = array->items;
     if (op <= OP_UUID && (sink->end - at) / wire_lens[op] < array->count)
         return NULL;
+    if (op == OP_INT32) {
+        for (int32_t i = 0; i < array->count; i++)
+            put_u32(at + 4 * (size_t)i, ((const uint32_t *)items)[i]);
+        return at + 4 * (size_t)(array->count > 0 ? array->count : 0);
+    }
     for (int32_t i = 0; at != NULL && i < array->count; i++) {
         if (op > OP_UUID) {
             bool string = op == OP_STRING || op == OP_COMPACT_STRING;
@@ -74,9 +128,7 @@ static uint8_t *put_list_items(const struct sink *sink, enum plan_op op, uint8_t
             at = put_view(sink, at, size, false, string ? STRING_LEN_MAX : INT32_MAX, (const struct rj_bytes *)items + i);
             continue;
         }
-        if (op == OP_INT32)
-            put_u32(at, ((const uint32_t *)items)[i]);
-        else if (op == OP_INT64)
+        if (op == OP_INT64)
             put_u64(at, ((const uint64_t *)items)[i]);
         else if (op == OP_INT16)
             put_u16(at, ((const uint16_t *)items)[i]);
@@ -111,6 +163,30 @@ static uint8_t *put_pointer(const struct sink *sink, const struct plan *plan, ui
     return run(sink, plan, at, inner, 1);
 }
 
+static bool check_passes(const struct plan *plan, const struct plan_step *step, const void *member)
+{
+    static const struct rj_uuid zero;
+    switch (step->op) {
+    case OP_CHECK1: return *(const int8_t *)member == step->argument;
+    case OP_CHECK2: return *(const int16_t *)member == step->argument;
+    case OP_CHECK4: return *(const int32_t *)member == step->argument;
+    case OP_CHECK8: return *(const int64_t *)member == step->argument;
+    case OP_CHECK8_MAX: return *(const int64_t *)member == INT64_MAX;
+    case OP_CHECK_ZERO16: return memcmp(member, &zero, sizeof(zero)) == 0;
+    case OP_CHECK_NULL: return *(const void *const *)member == NULL;
+    case OP_CHECK_EMPTY: return ((const struct rj_bytes *)member)->data != NULL && ((const struct rj_bytes *)member)->len == 0;
+    default: return is_default(&plan->rows->fields[step->argument], member);
+    }
+}
+
+static inline bool checks_pass(const struct plan *plan, uint16_t first, const char *in)
+{
+    for (const struct plan_step *step = plan_steps + first; step->op != OP_END; step++)
+        if (!check_passes(plan, step, in + step->offset))
+            return false;
+    return true;
+}
+
 /* Steps that do not come in tight loops. */
 static uint8_t *rare(const struct sink *sink, const struct plan *plan, const struct plan_step *step, uint8_t *at,
                      const char *in)
@@ -118,6 +194,8 @@ static uint8_t *rare(const struct sink *sink, const struct plan *plan, const str
     const void *member = in + step->offset;
     const struct any_array *array = member;
     int op = step->op;
+    if (op >= OP_CHECK1)
+        return check_passes(plan, step, member) ? at : NULL;
     if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE) {
         at = put_count(sink, at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, array);
         return at == NULL ? NULL : run(sink, &plans[step->argument], at, array->items, array->count);
@@ -133,53 +211,60 @@ static uint8_t *rare(const struct sink *sink, const struct plan *plan, const str
     return put_tags(sink, plan, at, in);
 }
 
-/* Whether the fields that this version cannot carry hold their defaults. */
-static inline bool checks_pass(const struct plan *plan, const char *in)
+static inline bool tags_are_empty(const struct plan *plan, const struct plan_step *step, const char *in)
 {
-    for (const struct plan_step *step = plan_steps + plan->check; step->op != OP_END; step++)
-        if (!is_default(&plan->rows->fields[step->argument], in + step->offset))
-            return false;
-    return true;
+    if (step->argument != 0)
+        return *(const struct rj_unknown_tags *const *)(const void *)(in + step->offset) == NULL;
+    return checks_pass(plan, plan->tagged, in);
 }
+
+/* A number of size bytes; room for it and its neighbours is looked at once. */
+#define NUMBER(size, store)                                                                                            \
+    if (end - at < step->argument)                                                                                     \
+        return NULL;                                                                                                   \
+    store;                                                                                                             \
+    at += (size);                                                                                                      \
+    continue
 
 static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in, int32_t count)
 {
     uint8_t *const end = sink->end;
+    const struct plan_step *const first = plan_steps + plan->write;
     for (; count > 0; count--, in += plan->size) {
-        if (!checks_pass(plan, in))
-            return NULL;
-        for (const struct plan_step *step = plan_steps + plan->run; step->op != OP_END; step++) {
+        for (const struct plan_step *step = first;; step++) {
             const void *member = in + step->offset;
             switch (step->op) {
-            case OP_NEED:
-                if (end - at < step->argument)
-                    return NULL;
-                continue;
-            case OP_BOOL: *at++ = *(const bool *)member; continue;
-            case OP_INT8: *at++ = *(const uint8_t *)member; continue;
-            case OP_INT16: put_u16(at, *(const uint16_t *)member); at += 2; continue;
-            case OP_INT32: put_u32(at, *(const uint32_t *)member); at += 4; continue;
-            case OP_INT64: put_u64(at, *(const uint64_t *)member); at += 8; continue;
-            case OP_UUID: memcpy(at, member, 16); at += 16; continue;
+            case OP_BOOL: NUMBER(1, *at = *(const bool *)member);
+            case OP_INT8: NUMBER(1, *at = *(const uint8_t *)member);
+            case OP_INT16: NUMBER(2, put_u16(at, *(const uint16_t *)member));
+            case OP_INT32: NUMBER(4, put_u32(at, *(const uint32_t *)member));
+            case OP_INT64: NUMBER(8, put_u64(at, *(const uint64_t *)member));
+            case OP_UUID: NUMBER(16, memcpy(at, member, 16));
             case OP_STRING: at = put_view(sink, at, 2, false, STRING_LEN_MAX, member); break;
             case OP_STRING_NULLABLE: at = put_view(sink, at, 2, true, STRING_LEN_MAX, member); break;
-            case OP_COMPACT_STRING: at = put_view(sink, at, 0, false, STRING_LEN_MAX, member); break;
-            case OP_COMPACT_STRING_NULLABLE: at = put_view(sink, at, 0, true, STRING_LEN_MAX, member); break;
+            case OP_COMPACT_STRING: at = put_compact_view(end, at, false, STRING_LEN_MAX, member); break;
+            case OP_COMPACT_STRING_NULLABLE: at = put_compact_view(end, at, true, STRING_LEN_MAX, member); break;
             case OP_BYTES: at = put_view(sink, at, 4, false, INT32_MAX, member); break;
             case OP_BYTES_NULLABLE: at = put_view(sink, at, 4, true, INT32_MAX, member); break;
-            case OP_COMPACT_BYTES: at = put_view(sink, at, 0, false, INT32_MAX, member); break;
-            case OP_COMPACT_BYTES_NULLABLE: at = put_view(sink, at, 0, true, INT32_MAX, member); break;
+            case OP_COMPACT_BYTES: at = put_compact_view(end, at, false, INT32_MAX, member); break;
+            case OP_COMPACT_BYTES_NULLABLE: at = put_compact_view(end, at, true, INT32_MAX, member); break;
             case OP_TAGS:
-                if (!plan->has_tagged && at < end && *(const struct rj_unknown_tags *const *)member == NULL)
+                if (at < end && tags_are_empty(plan, step, in)) {
                     *at++ = 0;
-                else
-                    at = put_tags(sink, plan, at, in);
+                    goto next;
+                }
+                at = put_tags(sink, plan, at, in);
                 break;
+            case OP_END: goto next;
+            case OP_CHECK_NULL: at = *(const void *const *)member == NULL ? at : NULL; break;
+            case OP_CHECK4: at = *(const int32_t *)member == step->argument ? at : NULL; break;
+            case OP_CHECK8: at = *(const int64_t *)member == step->argument ? at : NULL; break;
             default: at = rare(sink, plan, step, at, in);
             }
             if (at == NULL)
                 return NULL;
         }
+    next:;
     }
     return at;
 }
