@@ -114,12 +114,19 @@ static void op_end_txn(struct core_session *session, const json_t *op)
 {
     int64_t producer_id = number_or(op, "producer_id", -1);
     bool commits = json_is_true(json_object_get(op, "commit"));
-    core_append_marker(session, producer_id, commits);
-    struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER,
-                             .as.transaction_marker = {producer_id, (int16_t)number_or(op, "producer_epoch", 0), commits}};
-    core_step(session, &event);
+    const char *error = "NONE";
+    if (session->fail_count > 0) {
+        session->fail_count--;
+        error = rj_kafka_error_name(session->fail_error);
+    } else {
+        core_append_marker(session, producer_id, commits);
+        struct rj_event event = {
+            .type = RJ_EVENT_TRANSACTION_MARKER,
+            .as.transaction_marker = {producer_id, (int16_t)number_or(op, "producer_epoch", 0), commits}};
+        core_step(session, &event);
+    }
     json_t *answer = json_pack("{s:O, s:I, s:s}", "end_txn", json_object_get(op, "group"), "at_ms",
-                               (json_int_t)(session->now_ms - session->start_ms), "error", "NONE");
+                               (json_int_t)(session->now_ms - session->start_ms), "error", error);
     json_dumpf(answer, session->out, JSON_COMPACT);
     fputc('\n', session->out);
     json_decref(answer);

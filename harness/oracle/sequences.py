@@ -9,7 +9,8 @@ REBALANCES_MS = [1000, 6000, 20000, 60000]
 APPEND_ERRORS = ["NOT_ENOUGH_REPLICAS", "UNKNOWN_TOPIC_OR_PARTITION", "REQUEST_TIMED_OUT", "NOT_LEADER_OR_FOLLOWER",
                  "KAFKA_STORAGE_ERROR", "MESSAGE_TOO_LARGE", "NETWORK_EXCEPTION", "COORDINATOR_LOAD_IN_PROGRESS",
                  "NOT_COORDINATOR", "INVALID_PRODUCER_EPOCH"]
-TOPIC_IDS = {"t": "AAAAAAAAAAAAAAAAAAAABg", "u": "AAAAAAAAAAAAAAAAAAAABw", "v": "AAAAAAAAAAAAAAAAAAAACA"}
+TOPIC_IDS = {"t": "AAAAAAAAAAAAAAAAAAAABg", "u": "AAAAAAAAAAAAAAAAAAAABw"}
+NEW_TOPIC_IDS = ["AAAAAAAAAAAAAAAAAAAACA", "AAAAAAAAAAAAAAAAAAAACQ"]  # of a topic that was deleted and made anew
 
 
 def subscription(topics):
@@ -55,8 +56,8 @@ class Generator:
         return self.pick()()
 
     def pick(self):
-        choices = [(self.step_member, 52), (self.advance, 18), (self.new_member, 8), (self.odd_request, 7),
-                   (self.admin, 6), (self.leave, 3), (self.world, 4), (self.transaction, 2)]
+        choices = [(self.step_member, 60), (self.advance, 14), (self.new_member, 6), (self.odd_request, 6),
+                   (self.admin, 6), (self.leave, 2), (self.world, 3), (self.transaction, 2)]
         if self.waits:
             choices.append((self.commit_log, 14))
         return self.rng.choices([choice for choice, _ in choices], [weight for _, weight in choices])[0]
@@ -106,7 +107,7 @@ class Generator:
         member.session_ms = self.rng.choice(SESSIONS_MS)
         member.rebalance_ms = self.rng.choice(REBALANCES_MS)
         count = self.rng.choice([1, 1, 2, 3])
-        names = self.rng.sample(PROTOCOLS, count) if self.rng.random() < 0.3 else PROTOCOLS[:count]
+        names = self.rng.sample(PROTOCOLS, count) if self.rng.random() < 0.15 else PROTOCOLS[:count]
         topics = self.rng.choice([["t"], ["t", "u"], ["u"]])
         member.protocols = [{"name": name, "metadata": subscription(topics)} for name in names]
 
@@ -150,7 +151,7 @@ class Generator:
 
     def commit(self, member, generation=None, metadata=""):
         version = self.rng.choice([7, 8, 9]) if member.instance else self.rng.choice([2, 3, 5, 6, 7, 8, 9, 9])
-        topics = self.rng.sample(["t", "u", "gone"], self.rng.choice([1, 1, 2]))
+        topics = self.rng.choices([["t"], ["u"], ["t", "u"], ["t", "gone"]], [5, 2, 2, 1])[0]
         body = {"groupId": member.group, "memberId": member.id,
                 "generationIdOrMemberEpoch": member.generation if generation is None else generation,
                 "topics": [self.commit_topic(name, version, metadata) for name in topics]}
@@ -162,7 +163,7 @@ class Generator:
 
     def commit_topic(self, name, version, metadata):
         partitions = []
-        for index in self.rng.sample(range(4), self.rng.choice([1, 2])):
+        for index in self.rng.sample(range(4 if self.rng.random() < 0.1 else 3), self.rng.choice([1, 2])):
             partition = {"partitionIndex": index, "committedOffset": self.rng.randint(0, 99),
                          "committedMetadata": metadata}
             if version >= 6:
@@ -324,14 +325,21 @@ class Generator:
             lambda: self.request(15, self.rng.choice([0, 3, 4, 5, 6]), {"groups": [group]}),
             lambda: self.request(16, 5, {"statesFilter": self.rng.choice([[], ["stable"], ["Empty"]]), "typesFilter": []}),
             lambda: self.request(16, self.rng.choice([0, 3]), {}),
-            lambda: self.request(42, self.rng.choice([0, 1, 2]), {"groupsNames": [group]}),
+            lambda: self.delete_group(group),
             lambda: self.request(47, 0, {"groupId": group, "topics": [
                 {"name": self.rng.choice(["t", "u", "gone"]), "partitions": [{"partitionIndex": 0},
                                                                            {"partitionIndex": 3}]}]}),
             lambda: self.anonymous_commit(group),
         ])()
 
+    def delete_group(self, group):
+        if self.waits:
+            return self.fetch(group)  # Kafka waits for earlier writes before it looks (the part about share groups)
+        return self.request(42, self.rng.choice([0, 1, 2]), {"groupsNames": [group]})
+
     def transaction(self):
+        if self.waits:
+            return self.step_member()  # a marker would wait too
         if self.transactions and self.rng.random() < 0.5:
             group, producer = self.transactions.pop(self.rng.randrange(len(self.transactions)))
             return {"op": "end_txn", "group": group, "producer_id": producer, "producer_epoch": 0,
@@ -367,14 +375,16 @@ class Generator:
                                                 "partitions": self.rng.choice([3, 4])}]}
         if roll < 0.9:
             return {"op": "topics", "topics": [], "delete": ["u"]}
-        return {"op": "topics", "topics": [{"name": "u", "id": self.rng.choice(list(TOPIC_IDS.values())),
+        return {"op": "topics", "topics": [{"name": "u", "id": self.rng.choice(NEW_TOPIC_IDS),
                                             "partitions": 3}]}
 
     def advance(self):
-        if self.rng.random() < 0.5:
+        # With writes on their way Kafka has more timers: one for each operation that waits its turn.
+        if self.rng.random() < 0.5 and not self.waits:
             return {"op": "advance", "to_next": True}
-        return {"op": "advance", "ms": self.rng.choice([1, 499, 500, 999, 1000, 2999, 3000, 5000, 5999, 6000, 10000,
-                                                       30000, 60000, 600000])}
+        return {"op": "advance", "ms": self.rng.choices(
+            [1, 499, 500, 999, 1000, 2999, 3000, 5000, 5999, 6000, 10000, 30000, 60000, 600000],
+            [5, 5, 5, 5, 5, 5, 5, 4, 3, 3, 2, 1, 1, 2])[0]}
 
     # ---- Answers
 

@@ -163,7 +163,7 @@ static void promise(const struct rj_call *call, struct rj_identity *identity, in
 {
     struct rj_coord *coord = call->coord;
     rj_group_set_pending(identity->group, identity, true);
-    rj_timer_start(&coord->timers, &identity->timer, coord->now_ms + session_timeout_ms);
+    rj_timer_start(&coord->timers, &identity->timer, coord->now_ms, session_timeout_ms);
     struct rj_join_group_response *response = rj_join_response(coord, call->origin.version);
     response->error_code = RJ_KAFKA_MEMBER_ID_REQUIRED;
     response->member_id = identity->node.key;

@@ -135,7 +135,7 @@ static bool fire(struct rj_coord *coord, struct rj_timer *timer)
     case RJ_TIMER_EXPIRY:
         if (!rj_expire_offsets(coord))
             return false;
-        rj_timer_start(&coord->timers, timer, coord->now_ms + coord->config.offsets_retention_check_interval_ms);
+        rj_timer_start(&coord->timers, timer, coord->now_ms, coord->config.offsets_retention_check_interval_ms);
         return true;
     }
     return true;
@@ -150,7 +150,7 @@ static enum rj_err tick(struct rj_coord *coord)
             break;
         if (fire(coord, timer))
             continue;
-        rj_timer_start(&coord->timers, timer, timer->deadline_ms);
+        rj_timer_start(&coord->timers, timer, timer->deadline_ms, 0);
         return fired > 0 ? RJ_OK : RJ_ERR_MEMORY;
     }
     return RJ_OK;
@@ -198,7 +198,7 @@ enum rj_err rj_step(struct rj_coord *coord, const struct rj_event *event, struct
         coord->now_ms = event->now_ms;
     if (coord->expiry_timer.place == 0 && coord->status == RJ_COORD_ACTIVE)
         rj_timer_start(&coord->timers, &coord->expiry_timer,
-                       coord->now_ms + coord->config.offsets_retention_check_interval_ms);
+                       coord->now_ms, coord->config.offsets_retention_check_interval_ms);
     coord->pins = event->pins;
     coord->entropy_used = false;
     enum rj_err err = dispatch(coord, event);

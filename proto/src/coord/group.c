@@ -3,6 +3,7 @@
 
 #include "coord/offsets.h"
 #include "coord/parked.h"
+#include "coord/writes.h"
 
 /* ---- Groups ---------------------------------------------------------------------------------------------------- */
 
@@ -308,6 +309,9 @@ void rj_member_remove(struct rj_group *group, struct rj_member *member)
     count_protocols(group, member->protocols, -1);
     if (member->join.waiting)
         group->awaiting_join_count--;
+    /* A SyncGroup of somebody who leaves is never answered, unless the writes before it fail. */
+    if (member->sync.waiting && !member->sync.answered)
+        rj_writes_overwritten(group->coord, member->sync.ticket);
     rj_parked_forget(&member->join);
     rj_parked_forget(&member->sync);
     identity->member = NULL;

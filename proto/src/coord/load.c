@@ -198,7 +198,7 @@ bool rj_load_end(struct rj_coord *coord)
             rj_prepare_rebalance(group, (struct rj_cause){RJ_RULE_LOAD_OVERSIZE, RJ_NULL_STRING});
     }
     rj_timer_start(&coord->timers, &coord->expiry_timer,
-                   coord->now_ms + coord->config.offsets_retention_check_interval_ms);
+                   coord->now_ms, coord->config.offsets_retention_check_interval_ms);
     return true;
 }
 

@@ -94,7 +94,7 @@ void rj_answer_sync(struct rj_group *group, struct rj_member *member, int16_t er
 
 void rj_restart_session(struct rj_group *group, struct rj_member *member, int32_t timeout_ms)
 {
-    rj_timer_start(timers_of(group), &member->identity->timer, group->coord->now_ms + timeout_ms);
+    rj_timer_start(timers_of(group), &member->identity->timer, group->coord->now_ms, timeout_ms);
 }
 
 /* Kafka restarts the session of a member whose parked SyncGroup is answered, since an expiry in the meantime was
@@ -134,7 +134,7 @@ enum rj_outcome rj_prepare_rebalance(struct rj_group *group, struct rj_cause cau
         group->join_timer_kind = RJ_JOIN_TIMER_INITIAL;
         group->initial_delay_ms = delay_ms;
         group->initial_remaining_ms = timeout_ms > delay_ms ? timeout_ms - delay_ms : 0;
-        rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms + delay_ms);
+        rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, delay_ms);
     }
     rj_group_enter(group, RJ_GROUP_PREPARING, cause);
     if (initial)
@@ -142,7 +142,7 @@ enum rj_outcome rj_prepare_rebalance(struct rj_group *group, struct rj_cause cau
     if (rj_all_joined(group))
         return rj_complete_join(group, cause);
     group->join_timer_kind = RJ_JOIN_TIMER_PHASE;
-    rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms + timeout_ms);
+    rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, timeout_ms);
     return RJ_OUTCOME_NONE;
 }
 
@@ -229,7 +229,7 @@ static void answer_joined(struct rj_group *group)
     group->sync_timer_generation = group->generation_id;
     if (group->coord->config.behaviour.pending_sync_expires)
         rj_timer_start(timers_of(group), &group->sync_timer,
-                       group->coord->now_ms + rj_group_rebalance_timeout_ms(group));
+                       group->coord->now_ms, rj_group_rebalance_timeout_ms(group));
 }
 
 enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
@@ -242,7 +242,7 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
          * (clients may send any) must still let time pass, or one step would never end. */
         int32_t timeout_ms = rj_group_rebalance_timeout_ms(group);
         group->join_timer_kind = RJ_JOIN_TIMER_PHASE;
-        rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms + (timeout_ms > 0 ? timeout_ms : 1));
+        rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, (timeout_ms > 0 ? timeout_ms : 1));
         return RJ_OUTCOME_NONE;
     }
     group->generation_id++;
@@ -322,7 +322,7 @@ enum rj_outcome rj_expire_join(struct rj_group *group)
             group->initial_remaining_ms =
                 remaining_ms > group->initial_delay_ms ? remaining_ms - group->initial_delay_ms : 0;
             group->initial_delay_ms = delay_ms < remaining_ms ? delay_ms : remaining_ms;
-            rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms + group->initial_delay_ms);
+            rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, group->initial_delay_ms);
             return RJ_OUTCOME_NONE;
         }
     }

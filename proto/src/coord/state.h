@@ -161,6 +161,7 @@ enum rj_write_kind {
     RJ_WRITE_ASSIGNMENT, /* the leader's SyncGroup */
     RJ_WRITE_STATIC,    /* a static member was replaced in Stable */
     RJ_WRITE_QUIET,     /* tombstones that nobody waits for */
+    RJ_WRITE_EXPIRED,   /* those of the periodic clean-up, whose next run is put off when they take too long */
     RJ_WRITE_TURN,      /* the turn of a parked JoinGroup or SyncGroup behind the writes before it */
 };
 

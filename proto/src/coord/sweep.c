@@ -167,7 +167,7 @@ bool rj_expire_offsets(struct rj_coord *coord)
     if (!rj_sweep_reserve(&sweep, coord, partitions, groups, 0))
         return false;
     expire_all(coord, &sweep, &partitions, &groups);
-    rj_sweep_finish(&sweep, RJ_WRITE_QUIET);
+    rj_sweep_finish(&sweep, RJ_WRITE_EXPIRED);
     return true;
 }
 

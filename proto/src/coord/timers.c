@@ -76,11 +76,13 @@ static void sink(struct rj_timers *timers, struct rj_timer *timer)
     put(timers, place, timer);
 }
 
-void rj_timer_start(struct rj_timers *timers, struct rj_timer *timer, int64_t deadline_ms)
+void rj_timer_start(struct rj_timers *timers, struct rj_timer *timer, int64_t now_ms, int64_t delay_ms)
 {
+    static const uint64_t with_delay = 1ull << 63;
+    int64_t deadline_ms = now_ms + delay_ms;
     timer->deadline_ms = deadline_ms;
-    timer->order = timers->next_order++;
-    if (timer->place != 0 && deadline_ms >= timer->queued_ms)
+    timer->order = timers->next_order++ | (delay_ms > 0 ? with_delay : 0);
+    if (timer->place != 0 && deadline_ms >= timer->queued_ms && delay_ms > 0)
         return;
     timer->queued_ms = deadline_ms;
     timer->queued_order = timer->order;

@@ -30,7 +30,8 @@ struct rj_timers {
 bool rj_timers_reserve(struct rj_timers *timers, uint32_t count, struct rj_memory *memory);
 void rj_timers_forget(struct rj_timers *timers, uint32_t count); /* the reverse */
 void rj_timers_release(struct rj_timers *timers);
-void rj_timer_start(struct rj_timers *timers, struct rj_timer *timer, int64_t deadline_ms); /* or restart */
+/* Or restarts it. One without a delay comes before all others that are due. */
+void rj_timer_start(struct rj_timers *timers, struct rj_timer *timer, int64_t now_ms, int64_t delay_ms);
 void rj_timer_cancel(struct rj_timers *timers, struct rj_timer *timer);
 /* Never later than the next timer; earlier where that has been moved and not yet put right. INT64_MAX: none. */
 int64_t rj_timers_next_ms(const struct rj_timers *timers);

@@ -101,7 +101,7 @@ static void enqueue(struct rj_coord *coord, struct rj_write *write)
     write->older = coord->last_write;
     *(coord->last_write ? &coord->last_write->newer : &coord->first_write) = write;
     coord->last_write = write;
-    rj_timer_start(&coord->timers, &write->timer, coord->now_ms + coord->config.offsets_commit_timeout_ms);
+    rj_timer_start(&coord->timers, &write->timer, coord->now_ms, coord->config.offsets_commit_timeout_ms);
 }
 
 void rj_write_start(struct rj_coord *coord, struct rj_write *write, enum rj_write_kind kind,
@@ -320,6 +320,10 @@ static void fail(struct rj_coord *coord, struct rj_write *write, int16_t error)
     case RJ_WRITE_STATIC:
         finish_replacement(coord, write, rj_append_error(11, error));
         answer_early(coord, write, rj_append_error(11, error));
+        break;
+    case RJ_WRITE_EXPIRED:
+        rj_timer_start(&coord->timers, &coord->expiry_timer,
+                       coord->now_ms, coord->config.offsets_retention_check_interval_ms);
         break;
     case RJ_WRITE_EMPTY:
     case RJ_WRITE_QUIET: break;
