@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: rejoin test-client --driver SPEC --out DIR [OPTION...] [ID|GLOB...]\n"
@@ -118,9 +119,20 @@ static int check(const struct parsed *parsed)
     return -1;
 }
 
+/* What repro.sh calls: this program, wherever it lies. */
+static const char *own_path(void)
+{
+    static char path[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (len <= 0)
+        return "rejoin";
+    path[len] = '\0';
+    return path;
+}
+
 int command_test_client(int argc, char **argv)
 {
-    struct parsed parsed = {.suite = {.jobs = 2, .case_timeout_ms = 40000, .program = "rejoin"}};
+    struct parsed parsed = {.suite = {.jobs = 2, .case_timeout_ms = 40000, .program = own_path()}};
     int option, code = -1;
     while (code < 0 && (option = getopt_long(argc, argv, "h", options_table, NULL)) != -1)
         code = parse_option(option, &parsed);

@@ -89,6 +89,10 @@ static void put_overview(const json_t *results, FILE *out)
         put_escaped(out, json_string_value(text));
         fputs("</p>\n", out);
     }
+    size_t fell_short = (size_t)json_integer_value(json_object_get(json_object_get(results, "summary"), "fell_short"));
+    fprintf(out, "<p class=\"lead\"><b>%zu of %zu</b> cases as Kafka demands or allows; <b%s>%zu</b> fell short.</p>\n",
+            count_shown(cases, "PASS") + count_shown(cases, "PASS-LENIENT"), total,
+            fell_short > 0 ? " class=\"bad\"" : "", fell_short);
     fputs("<div class=\"bar\">", out);
     for (size_t i = 0; i < SHOWN_COUNT; i++) {
         size_t count = count_shown(cases, shown_order[i]);
@@ -207,8 +211,16 @@ void report_html(const json_t *results, FILE *out)
     put_overview(results, out);
     put_matrix(cases, out);
     fputs("<section class=\"cases\">\n", out);
-    json_array_foreach(cases, index, test)
+    const char *area = "";
+    json_array_foreach(cases, index, test) {
+        if (strcmp(area, report_text(test, "area")) != 0) {
+            area = report_text(test, "area");
+            fputs("<h2>", out);
+            put_escaped(out, area);
+            fputs("</h2>\n", out);
+        }
         put_case(test, index, out);
+    }
     fputs("</section></main>\n", out);
     put_results(results, out);
     fprintf(out, "<script>\n%s</script></body></html>\n", report_page_js);

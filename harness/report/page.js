@@ -78,6 +78,11 @@
       var fits = (!wanted || d.dataset.result === wanted) && (!text || d.textContent.toLowerCase().indexOf(text) >= 0);
       d.classList.toggle('hidden', !fits);
     });
+    document.querySelectorAll('h2').forEach(function (h) {
+      var any = false;
+      for (var e = h.nextElementSibling; e && e.tagName !== 'H2'; e = e.nextElementSibling) any = any || !e.classList.contains('hidden');
+      h.classList.toggle('hidden', !any);
+    });
   }
   document.querySelectorAll('.chips button').forEach(function (b) {
     b.addEventListener('click', function () {

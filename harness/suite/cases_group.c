@@ -419,7 +419,11 @@ static bool until_everyone_heartbeats(struct suite_run *run)
 static const struct suite_case leader = {
     .id = "sync/leader-assigns-everyone", .rule = "cl-leader",
     .requirement = "The leader's SyncGroup has an assignment for every member, also for one without partitions.",
-    .source = "AbstractCoordinator.onLeaderElected 4.1; sarama 2292", THREE_MEMBERS, .judge = judge_leader};
+    .source = "AbstractCoordinator.onLeaderElected 4.1; sarama 2292", .cluster = {.partition_count = 2},
+    .steps = {{"the first client is started", NULL, 0, step_start_first},
+              {"the first client is in the group", until_stable, 10000, start_others},
+              {"three members are in the group", until_three_members, 15000, NULL}},
+    .judge = judge_leader};
 
 static const struct suite_case follower = {
     .id = "sync/follower-sends-an-empty-list", .rule = "cl-leader",

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void evidence_folder(const char *case_id, char *out, size_t out_len)
 {
@@ -37,6 +38,25 @@ bool evidence_make(const char *directory, char *error, size_t error_len)
         return true;
     snprintf(error, error_len, "cannot make %s: %s", directory, strerror(errno));
     return false;
+}
+
+void evidence_clear(const char *out, const char *case_id)
+{
+    static const char *const names[] = {"verdict.txt", "timeline.txt", "faults.json", "repro.sh", "case.pcapng"};
+    static const char *const outputs[] = {"stdout", "stderr"};
+    char name[128], folder[PATH_MAX], path[PATH_MAX + 64];
+    evidence_folder(case_id, name, sizeof(name));
+    snprintf(folder, sizeof(folder), "%s/%s", out, name);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    for (int process = 1; process <= SUITE_MAX_PROCESSES; process++)
+        for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]); i++) {
+            snprintf(path, sizeof(path), "%s/client-%d.%s", folder, process, outputs[i]);
+            unlink(path);
+        }
+    rmdir(folder); /* stays when somebody put something else into it */
 }
 
 static FILE *create(const char *folder, const char *name, char *error, size_t error_len)
@@ -145,5 +165,10 @@ bool evidence_write(const struct suite_run *run, const struct evidence_options *
     }
     snprintf(path, sizeof(path), "%s/repro.sh", folder);
     chmod(path, 0755);
+    snprintf(path, sizeof(path), "%s/case.pcapng", folder);
+    if (suite_run_capture(run) != NULL && rename(suite_run_capture(run), path) != 0) {
+        snprintf(error, error_len, "cannot write %s: %s", path, strerror(errno));
+        return false;
+    }
     return write_outputs(run, folder, error, error_len);
 }

@@ -16,6 +16,8 @@ struct evidence_options {
 void evidence_folder(const char *case_id, char *out, size_t out_len);
 /* Makes DIR/<folder> and its parents. false: error says why. */
 bool evidence_make(const char *directory, char *error, size_t error_len);
+/* Takes away what an earlier run left of this case. */
+void evidence_clear(const char *out, const char *case_id);
 bool evidence_write(const struct suite_run *run, const struct evidence_options *options, char *error,
                     size_t error_len);
 

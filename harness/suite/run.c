@@ -1,5 +1,6 @@
 #include "suite/run.h"
 
+#include "mock/record.h"
 #include "suite/faults.h"
 #include "suite/judge.h"
 #include "support/memory.h"
@@ -29,6 +30,7 @@ struct suite_run {
     struct mock_cluster *cluster;
     struct mock_observer observer;
     struct mock_interposer interposer;
+    struct mock_recorder *recorder;
     struct trace trace;
     struct client_process processes[SUITE_MAX_PROCESSES];
     struct fault_slots faults;
@@ -283,6 +285,9 @@ static void cluster_gone(void *context)
 static void tick_closed(uv_handle_t *handle)
 {
     struct suite_run *run = handle->data;
+    if (run->recorder != NULL)
+        mock_record_end(run->recorder);
+    run->recorder = NULL;
     if (run->cluster != NULL)
         mock_stop(run->cluster, cluster_gone, run);
     else
@@ -359,6 +364,9 @@ static bool start_cluster(struct suite_run *run)
     run->observer = (struct mock_observer){.connection = saw_connection, .frame = saw_frame, .group = saw_group,
                                            .context = run};
     mock_add_observer(run->cluster, &run->observer);
+    if (run->options.capture_path != NULL)
+        run->recorder = mock_record_start(run->cluster, run->options.capture_path, run->harness_error,
+                                          sizeof(run->harness_error));
     run->interposer = (struct mock_interposer){.request = interpose, .context = run};
     mock_set_interposer(run->cluster, &run->interposer);
     suite_append_records(run, wanted->records ? wanted->records : 20);
@@ -371,6 +379,7 @@ struct suite_run *suite_run_begin(const struct suite_case *test, const struct su
     struct suite_run *run = rejoin_alloc_zeroed(1, sizeof(*run));
     run->test = test;
     run->options = *options;
+    run->options.capture_path = options->capture_path != NULL ? rejoin_strdup(options->capture_path) : NULL;
     run->done = done;
     run->context = context;
     trace_init(&run->trace, now_us());
@@ -392,6 +401,8 @@ struct suite_run *suite_run_begin(const struct suite_case *test, const struct su
 const struct suite_verdict *suite_run_verdict(const struct suite_run *run) { return &run->verdict; }
 
 int64_t suite_run_duration_ms(const struct suite_run *run) { return run->ended_ms - run->began_ms; }
+
+const char *suite_run_capture(const struct suite_run *run) { return run->options.capture_path; }
 
 const struct driver_process *suite_run_process(const struct suite_run *run, int32_t process)
 {
@@ -425,5 +436,6 @@ void suite_run_free(struct suite_run *run)
         if (run->processes[i].driver != NULL)
             driver_free(run->processes[i].driver);
     trace_release(&run->trace);
+    free((char *)(uintptr_t)run->options.capture_path);
     free(run);
 }

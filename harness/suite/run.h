@@ -36,6 +36,7 @@ void suite_run_free(struct suite_run *run);
 const struct suite_verdict *suite_run_verdict(const struct suite_run *run);
 enum suite_end suite_run_end(const struct suite_run *run);
 int64_t suite_run_duration_ms(const struct suite_run *run);
+const char *suite_run_capture(const struct suite_run *run); /* the file; NULL: frames were not kept */
 /* Which processes were started, and what they printed. */
 const struct driver_process *suite_run_process(const struct suite_run *run, int32_t process); /* NULL: not started */
 

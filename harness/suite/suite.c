@@ -111,11 +111,14 @@ static json_t *take_outcome(struct work *work, struct suite_run *run, bool count
         print_result(work, run, overlay, reason);
     }
     evidence_folder(test->id, folder, sizeof(folder));
+    evidence_clear(work->options->out, test->id);
     bool leaves = verdict->result != SUITE_PASS && verdict->result != SUITE_UNSUPPORTED;
     const struct evidence_options options = {.out = work->options->out, .driver = work->options->driver,
                                              .seed = work->options->seed, .program = work->options->program};
     if (leaves && !evidence_write(run, &options, work->error, sizeof(work->error)))
         leaves = false;
+    if (suite_run_capture(run) != NULL)
+        remove(suite_run_capture(run)); /* where evidence is left, it was moved there */
     return results_case(run, overlay, reason, leaves ? folder : NULL);
 }
 
@@ -173,10 +176,13 @@ static void run_done(void *context, struct suite_run *run)
 
 static void begin(struct work *work, const struct suite_case *test, const char *case_id)
 {
+    char name[128], capture[PATH_MAX];
+    evidence_folder(test->id, name, sizeof(name));
+    snprintf(capture, sizeof(capture), "%s/.%s.pcapng", work->options->out, name);
     const struct suite_run_options options = {
         .loop = &work->loop, .driver = &work->driver, .seed = work->options->seed,
         .case_timeout_ms = work->stage == STAGE_CANARY ? CANARY_TIMEOUT_MS : work->options->case_timeout_ms,
-        .case_id = case_id,
+        .case_id = case_id, .capture_path = capture,
     };
     work->running++;
     suite_run_begin(test, &options, run_done, work);
@@ -291,10 +297,10 @@ int suite_execute(const struct suite_options *options)
         fprintf(stderr, "rejoin test-client: %s\n", work.error);
         return REJOIN_EXIT_USAGE;
     }
-    /* A name that no driver can know: anything that lists its cases refuses it. */
+    /* An area that every driver must refuse, a name that none can have seen. */
     uint64_t random = 0;
     uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-    snprintf(work.canary_id, sizeof(work.canary_id), "canary-%016" PRIx64 "/%04x", random, (unsigned)(random & 0xffff));
+    snprintf(work.canary_id, sizeof(work.canary_id), "canary/%016" PRIx64, random);
     choose(&work);
     uv_loop_init(&work.loop);
     uint64_t began = uv_now(&work.loop);
