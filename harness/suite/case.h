@@ -66,6 +66,7 @@ struct suite_fault {
     int16_t error;
     int32_t delay_ms;
     uint64_t hold_id;
+    bool last_partition_only;   /* of an OffsetCommit: processed, but the last partition is answered with error */
 };
 
 /* ---- Cases ------------------------------------------------------------------------------------------------------ */
@@ -93,7 +94,7 @@ struct suite_client {
     bool is_static;           /* the processes get REJOIN_INSTANCE_ID */
     const char *assignor;     /* NULL: the client's default */
     bool needs_reports;       /* without the driver's events the case is INCONCLUSIVE */
-    int32_t session_timeout_ms;     /* 0: SUITE_SESSION_TIMEOUT_MS */
+    int32_t commit_interval_ms; /* 0: SUITE_COMMIT_INTERVAL_MS */
 };
 
 struct suite_case {

@@ -79,11 +79,11 @@ static void judge_commit_between(const struct suite_run *run, struct suite_verdi
     for (; join != NULL; join = trace_success(trace, join->number, API_JOIN_GROUP)) {
         const struct trace_event *sync = trace_success(trace, join->number, API_SYNC_GROUP);
         const struct trace_event *commit = trace_request(trace, join->number, API_OFFSET_COMMIT);
-        while (commit != NULL && commit->at_us - join->at_us < JUDGE_IN_FLIGHT_US)
+        while (commit != NULL && commit->generation != join->generation)
             commit = trace_request(trace, commit->number, API_OFFSET_COMMIT);
         if (commit != NULL && sync != NULL && commit->number < sync->number) {
-            judge_say(verdict, SUITE_WARN, join, commit, expected,
-                      "OffsetCommit %s came between JoinGroup %s and SyncGroup %s: Kafka answers 27",
+            judge_say(verdict, SUITE_FAIL, join, commit, expected,
+                      "OffsetCommit %s of the new generation came between JoinGroup %s and SyncGroup %s: Kafka answers 27",
                       judge_where(commit).text, judge_where(join).text, judge_where(sync).text);
             return;
         }
@@ -271,6 +271,82 @@ static void judge_delivery(const struct suite_run *run, struct suite_verdict *ve
                   "all %d records, %d of them more than once", DELIVERY_PARTITIONS * DELIVERY_PER_PARTITION, repeated);
 }
 
+/* ---- Errors of single partitions, and commits before a rebalance ------------------------------------------------- */
+
+static bool names_partition(const struct trace_event *commit, int32_t partition)
+{
+    const struct rj_offset_commit_request *request = commit->body;
+    for (int32_t i = 0; request != NULL && i < request->topics.count; i++)
+        for (int32_t j = 0; j < request->topics.items[i].partitions.count; j++)
+            if (request->topics.items[i].partitions.items[j].partition_index == partition)
+                return true;
+    return false;
+}
+
+/* The partition that was answered with an error though the others were not; -1: none. */
+static int32_t refused_partition(const struct trace_event *answer)
+{
+    const struct rj_offset_commit_response *response = answer->body;
+    for (int32_t i = 0; response != NULL && i < response->topics.count; i++)
+        for (int32_t j = 0; j < response->topics.items[i].partitions.count; j++)
+            if (response->topics.items[i].partitions.items[j].error_code != 0)
+                return response->topics.items[i].partitions.items[j].partition_index;
+    return -1;
+}
+
+static bool until_partition_refused(struct suite_run *run)
+{
+    return trace_injected(suite_trace(run), 0, API_OFFSET_COMMIT) != NULL;
+}
+
+static const struct trace_event *committed_again(const struct trace *trace)
+{
+    const struct trace_event *refusal = trace_injected(trace, 0, API_OFFSET_COMMIT);
+    if (refusal == NULL)
+        return NULL;
+    const struct trace_event *again = trace_request(trace, refusal->number, API_OFFSET_COMMIT);
+    while (again != NULL && !names_partition(again, refused_partition(refusal)))
+        again = trace_request(trace, again->number, API_OFFSET_COMMIT);
+    return again;
+}
+
+static bool until_committed_again(struct suite_run *run) { return committed_again(suite_trace(run)) != NULL; }
+
+static void judge_per_partition(const struct suite_run *run, struct suite_verdict *verdict)
+{
+    static const char expected[] = "the partition whose commit failed is committed again";
+    const struct trace *trace = suite_trace(run);
+    const struct trace_event *refusal = trace_injected(trace, 0, API_OFFSET_COMMIT);
+    const struct trace_event *again = committed_again(trace);
+    if (refusal == NULL)
+        judge_missing(run, verdict, SUITE_INCONCLUSIVE, expected, "the client never committed");
+    else if (again == NULL)
+        judge_say(verdict, SUITE_FAIL, refusal, NULL, expected,
+                  "partition %d was answered 14 %s and never committed again, not on close either",
+                  refused_partition(refusal), judge_where(refusal).text);
+    else
+        judge_say(verdict, SUITE_PASS, refusal, again, expected, "partition %d was answered 14 %s, committed again %s",
+                  refused_partition(refusal), judge_where(refusal).text, judge_where(again).text);
+}
+
+static void judge_commits_before_rejoin(const struct suite_run *run, struct suite_verdict *verdict)
+{
+    static const char expected[] = "what was consumed is committed before the rejoin";
+    const struct trace *trace = suite_trace(run);
+    const struct trace_event *told = trace_injected(trace, 0, API_HEARTBEAT);
+    const struct trace_event *join = told != NULL ? trace_request(trace, told->number, API_JOIN_GROUP) : NULL;
+    const struct trace_event *commit = join != NULL ? trace_request_before(trace, join->number, API_OFFSET_COMMIT) : NULL;
+    if (join == NULL)
+        judge_missing(run, verdict, SUITE_FAIL, expected, "the client did not rejoin");
+    else if (commit == NULL)
+        judge_say(verdict, SUITE_WARN, told, join, expected,
+                  "told of the rebalance %s, JoinGroup %s, no OffsetCommit before it: its records are delivered again",
+                  judge_where(told).text, judge_where(join).text);
+    else
+        judge_say(verdict, SUITE_PASS, commit, join, expected, "OffsetCommit %s, JoinGroup %s", judge_where(commit).text,
+                  judge_where(join).text);
+}
+
 /* ---- Table ------------------------------------------------------------------------------------------------------ */
 
 static const struct suite_case commit_identity = {
@@ -303,6 +379,28 @@ static const struct suite_case commit_range = {
               {"what follows is seen", until_settled, 1000, NULL}},
     .judge = judge_commit_range};
 
+static const struct suite_case commit_per_partition = {
+    .id = "commit/looks-at-every-partition", .rule = "cl-commit-per-partition",
+    .requirement = "A commit in which one partition failed is not taken for done.",
+    .source = "ConsumerCoordinator.OffsetCommitResponseHandler 4.1; librdkafka 2791",
+    .faults = {{.api_key = API_OFFSET_COMMIT, .match = SUITE_WITH_ID, .from = 1, .count = 1,
+                .action = MOCK_ANSWER_ERROR, .error = RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS,
+                .last_partition_only = true}},
+    .steps = {{"the client is started", NULL, 0, step_start_first},
+              {"a partition of its commit is refused", until_partition_refused, 12000, NULL},
+              {"it commits the partition again", until_committed_again, 8000, NULL}},
+    .judge = judge_per_partition};
+
+static const struct suite_case commit_before_rejoin = {
+    .id = "commit/before-the-rejoin", .rule = "cl-commit-before-revoke",
+    .requirement = "What was consumed is committed before partitions are given up for a rebalance.",
+    .source = "ConsumerCoordinator.onJoinPrepare 4.1; KAFKA-14024", .client = {.commit_interval_ms = 60000},
+    .steps = {{"the client is started", NULL, 0, step_start_first},
+              {"the client is in the group", until_stable, 10000, NULL},
+              {"the client consumed for a while", until_a_second_passed, 2000, ask_for_rebalance},
+              {"the client joins the next generation", until_second_join, 10000, NULL}},
+    .judge = judge_commits_before_rejoin};
+
 static const struct suite_case fetch_resumes = {
     .id = "offset-fetch/next-owner-resumes", .rule = "cl-fetch-owned-only",
     .requirement = "A new owner begins at the committed offset.",
@@ -325,6 +423,6 @@ static const struct suite_case delivery = {
     .judge = judge_delivery};
 
 const struct suite_case *const suite_commit_cases[] = {
-    &commit_identity, &commit_between, &commit_range, &fetch_resumes, &delivery,
+    &commit_identity, &commit_between, &commit_per_partition, &commit_before_rejoin, &commit_range, &fetch_resumes, &delivery,
 };
 const int suite_commit_cases_count = sizeof(suite_commit_cases) / sizeof(suite_commit_cases[0]);

@@ -167,6 +167,23 @@ static void judge_sync_waits(const struct suite_run *run, struct suite_verdict *
     judge_waits(run, API_SYNC_GROUP, verdict);
 }
 
+static void judge_one_join(const struct suite_run *run, struct suite_verdict *verdict)
+{
+    static const char expected[] = "one JoinGroup with the member id, then SyncGroup";
+    const struct trace *trace = suite_trace(run);
+    const struct trace_event *first = delayed_request(trace, API_JOIN_GROUP);
+    const struct trace_event *sync = trace_success(trace, 0, API_SYNC_GROUP);
+    const struct trace_event *second = first != NULL ? trace_request(trace, first->number, API_JOIN_GROUP) : NULL;
+    if (first == NULL || sync == NULL)
+        judge_missing(run, verdict, SUITE_FAIL, expected, "no SyncGroup succeeded");
+    else if (second != NULL && second->number < sync->number)
+        judge_say(verdict, SUITE_FAIL, first, second, expected, "JoinGroup %s was not refused, and %s came another",
+                  judge_where(first).text, judge_where(second).text);
+    else
+        judge_say(verdict, SUITE_PASS, first, sync, expected, "JoinGroup %s, SyncGroup answered %s",
+                  judge_where(first).text, judge_where(sync).text);
+}
+
 /* ---- SyncGroup -------------------------------------------------------------------------------------------------- */
 
 static const char *sync_differs(const struct trace_event *sync, const struct trace_event *join_request,
@@ -345,6 +362,15 @@ static const struct suite_case join_slow = {
               {"the client is in the group", until_joined, 15000, NULL}},
     .judge = judge_join_waits};
 
+static const struct suite_case join_once = {
+    .id = "join/one-at-a-time", .rule = "cl-one-rebalance",
+    .requirement = "A member has one JoinGroup outstanding.", .source = "AbstractCoordinator.ensureActiveGroup 4.1",
+    .faults = {{.api_key = API_JOIN_GROUP, .match = SUITE_WITH_ID, .from = 1, .count = 1,
+                .action = MOCK_DELAY_ANSWER, .delay_ms = 500}},
+    .steps = {{"the client is started", NULL, 0, step_start_first},
+              {"the client is in the group", until_joined, 10000, NULL}},
+    .judge = judge_one_join};
+
 static const struct suite_case sync_slow = {
     .id = "sync/slow-answer-is-waited-for", .rule = "cl-one-rebalance",
     .requirement = "A SyncGroup that is parked for seconds is waited for, without another JoinGroup or SyncGroup.",
@@ -417,7 +443,7 @@ static const struct suite_case version_2_4 = {
     .judge = judge_joins_old};
 
 const struct suite_case *const suite_course_cases[] = {
-    &join_79, &join_subscription, &join_slow, &sync_fields, &sync_slow, &heartbeat_early, &heartbeat_parked,
+    &join_79, &join_subscription, &join_slow, &join_once, &sync_fields, &sync_slow, &heartbeat_early, &heartbeat_parked,
     &heartbeat_cadence, &heartbeat_slow, &version_2_0, &version_2_4,
 };
 const int suite_course_cases_count = sizeof(suite_course_cases) / sizeof(suite_course_cases[0]);

@@ -204,6 +204,65 @@ static void judge_commits_owned(const struct suite_run *run, struct suite_verdic
                   judged, after_takeover);
 }
 
+/* The partitions that a client's fetch session names, from its Fetch requests: a full one sets them, others add and take
+ * away (KIP-227). */
+static uint64_t session_partitions(const struct trace_event *fetch, uint64_t before)
+{
+    const struct rj_fetch_request *request = fetch->body;
+    uint64_t partitions = fetch->version < 7 || request->session_epoch <= 0 ? 0 : before;
+    for (int32_t i = 0; i < request->topics.count; i++)
+        for (int32_t j = 0; j < request->topics.items[i].partitions.count; j++)
+            partitions |= UINT64_C(1) << (request->topics.items[i].partitions.items[j].partition & 63);
+    for (int32_t i = 0; i < request->forgotten_topics_data.count; i++)
+        for (int32_t j = 0; j < request->forgotten_topics_data.items[i].partitions.count; j++)
+            partitions &= ~(UINT64_C(1) << (request->forgotten_topics_data.items[i].partitions.items[j] & 63));
+    return partitions;
+}
+
+/* How long after the SyncGroup answer a Fetch that was on its way may still come; Fetch waits up to 500 ms. */
+#define FETCH_SETTLES_US 1000000
+
+static void judge_fetches_owned(const struct suite_run *run, struct suite_verdict *verdict)
+{
+    static const char expected[] = "after the rebalance the first member fetches only what it still owns";
+    const struct trace *trace = suite_trace(run);
+    const struct trace_event *first = trace_success(trace, 0, API_SYNC_GROUP), *sync = NULL, *last = NULL;
+    const char *member = first != NULL ? trace_request_of(trace, first)->member_id : "";
+    const char *client = first != NULL ? trace_request_of(trace, first)->client_id : "";
+    for (const struct trace_event *answer = first; answer != NULL;
+         answer = trace_success(trace, answer->number, API_SYNC_GROUP))
+        if (strcmp(trace_request_of(trace, answer)->member_id, member) == 0)
+            sync = answer;
+    uint64_t owned = ALL_PARTITIONS, named = 0;
+    if (sync != NULL)
+        judge_assigned(trace, sync->number + 1, member, &owned);
+    if (sync == NULL || owned == ALL_PARTITIONS) {
+        judge_missing(run, verdict, SUITE_FAIL, expected, "the first member never shared its partitions");
+        return;
+    }
+    for (const struct trace_event *fetch = trace_request(trace, 0, API_FETCH); fetch != NULL;
+         fetch = trace_request(trace, fetch->number, API_FETCH)) {
+        if (strcmp(fetch->client_id, client) != 0 || fetch->body == NULL)
+            continue;
+        named = session_partitions(fetch, named);
+        last = fetch;
+        if ((named & ~owned) != 0 && fetch->at_us - sync->at_us > FETCH_SETTLES_US) {
+            char text[2][128];
+            judge_say(verdict, SUITE_FAIL, sync, fetch, expected, "Fetch %s asks for partitions %s, owned since %s: %s",
+                      judge_where(fetch).text, judge_partitions(named, text[0], sizeof(text[0])),
+                      judge_where(sync).text, judge_partitions(owned, text[1], sizeof(text[1])));
+            return;
+        }
+    }
+    if (last == NULL || last->at_us - sync->at_us <= FETCH_SETTLES_US)
+        judge_missing(run, verdict, SUITE_INCONCLUSIVE, expected, "no Fetch of the first member came after it");
+    else
+        judge_say(verdict, SUITE_PASS, sync, last, expected, "owned since %s, last Fetch %s", judge_where(sync).text,
+                  judge_where(last).text);
+}
+
+static bool until_two_seconds_passed(struct suite_run *run) { return suite_step_age_ms(run) >= 2000; }
+
 /* ---- Rebalances ------------------------------------------------------------------------------------------------- */
 
 static void judge_makes_room(const struct suite_run *run, struct suite_verdict *verdict)
@@ -228,32 +287,6 @@ static void judge_makes_room(const struct suite_run *run, struct suite_verdict *
                   judge_where(told).text, judge_where(join).text);
 }
 
-static void judge_eager(const struct suite_run *run, struct suite_verdict *verdict)
-{
-    static const char expected[] = "an eager member claims no partitions when it rejoins";
-    const struct trace *trace = suite_trace(run);
-    const struct trace_event *first = trace_success(trace, 0, API_SYNC_GROUP);
-    const struct trace_event *join = first != NULL ? trace_request(trace, first->number, API_JOIN_GROUP) : NULL;
-    for (; join != NULL; join = trace_request(trace, join->number, API_JOIN_GROUP)) {
-        const struct rj_join_group_request *request = join->body;
-        struct judge_subscription subscription;
-        if (request == NULL || join->member_id[0] == '\0')
-            continue;
-        for (int32_t i = 0; i < request->protocols.count; i++) {
-            char text[128];
-            if (rj_string_equal(request->protocols.items[i].name, RJ_STRING("cooperative-sticky")) ||
-                !judge_subscription(trace, request->protocols.items[i].metadata, &subscription))
-                continue;
-            judge_say(verdict, subscription.owned != 0 ? SUITE_FAIL : SUITE_PASS, join, NULL, expected,
-                      "JoinGroup %s, protocol %.*s, claims partitions: %s", judge_where(join).text,
-                      request->protocols.items[i].name.len, request->protocols.items[i].name.data,
-                      judge_partitions(subscription.owned, text, sizeof(text)));
-            return;
-        }
-    }
-    judge_missing(run, verdict, SUITE_FAIL, expected, "no member rejoined");
-}
-
 /* The first JoinGroup with which the first member comes back after it had partitions. */
 static const struct trace_event *first_rejoin(const struct trace *trace, const struct trace_event **sync)
 {
@@ -265,6 +298,26 @@ static const struct trace_event *first_rejoin(const struct trace *trace, const s
     while (join != NULL && strcmp(join->member_id, member) != 0)
         join = trace_request(trace, join->number, API_JOIN_GROUP);
     return join;
+}
+
+static void judge_eager(const struct suite_run *run, struct suite_verdict *verdict)
+{
+    static const char expected[] = "an eager member claims no partitions when it rejoins";
+    const struct trace *trace = suite_trace(run);
+    const struct trace_event *sync, *join = first_rejoin(trace, &sync);
+    const struct rj_join_group_request *request = join != NULL ? join->body : NULL;
+    for (int32_t i = 0; request != NULL && i < request->protocols.count; i++) {
+        struct judge_subscription subscription;
+        char text[128];
+        if (!judge_subscription(trace, request->protocols.items[i].metadata, &subscription))
+            continue;
+        judge_say(verdict, subscription.owned != 0 ? SUITE_FAIL : SUITE_PASS, join, NULL, expected,
+                  "JoinGroup %s, protocol %.*s, claims partitions: %s", judge_where(join).text,
+                  request->protocols.items[i].name.len, request->protocols.items[i].name.data,
+                  judge_partitions(subscription.owned, text, sizeof(text)));
+        return;
+    }
+    judge_missing(run, verdict, SUITE_FAIL, expected, "the first member did not rejoin");
 }
 
 static bool offers(const struct trace_event *join, struct rj_string name, struct rj_bytes *metadata)
@@ -475,6 +528,17 @@ static const struct suite_case commits_owned = {
               {"what follows is seen", until_a_second_passed, 2000, NULL}},
     .judge = judge_commits_owned};
 
+static const struct suite_case fetches_owned = {
+    .id = "group/fetches-only-what-it-owns", .rule = "cl-fetch-owned-only",
+    .requirement = "A partition that went to another member is no longer fetched.",
+    .source = "ConsumerCoordinator.onJoinPrepare 4.1; kafka-python 3132",
+    .cluster = {.partition_count = GROUP_PARTITIONS}, .client = {.assignor = "range"},
+    .steps = {{"the first client is started", NULL, 0, step_start_first},
+              {"the first client is in the group", until_stable, 10000, step_start_second},
+              {"two members are in the group", until_shared, 15000, append_some},
+              {"both fetch", until_two_seconds_passed, 2500, NULL}},
+    .judge = judge_fetches_owned};
+
 static const struct suite_case eager = {
     .id = "group/eager-claims-nothing", .rule = "cl-eager-revoke-all",
     .requirement = "With an eager assignor all partitions are given up before the rejoin.",
@@ -494,7 +558,7 @@ static const struct suite_case coop_transfer = {
     .judge = judge_coop_transfer};
 
 const struct suite_case *const suite_group_cases[] = {
-    &leader, &follower, &one_owner, &idle_member, &makes_room, &takes_over, &commits_owned, &eager, &coop_keeps,
+    &leader, &follower, &one_owner, &idle_member, &makes_room, &takes_over, &commits_owned, &fetches_owned, &eager, &coop_keeps,
     &coop_transfer,
 };
 const int suite_group_cases_count = sizeof(suite_group_cases) / sizeof(suite_group_cases[0]);

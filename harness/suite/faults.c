@@ -53,7 +53,10 @@ void fault_describe(const struct suite_fault *fault, char *out, size_t out_len)
         [MOCK_CUT_ANSWER] = "answer cut off, connection closed",
     };
     char error[64];
-    if (fault->action == MOCK_ANSWER_ERROR)
+    if (fault->last_partition_only)
+        snprintf(out, out_len, "processed, its last partition answered %s",
+                 trace_error_name(fault->error, error, sizeof(error)));
+    else if (fault->action == MOCK_ANSWER_ERROR)
         snprintf(out, out_len, "answered %s", trace_error_name(fault->error, error, sizeof(error)));
     else if (fault->action == MOCK_DELAY_ANSWER || fault->action == MOCK_DELAY_REQUEST)
         snprintf(out, out_len, "%s %d ms late", fault->action == MOCK_DELAY_ANSWER ? "answered" : "processed",

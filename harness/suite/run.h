@@ -34,6 +34,8 @@ struct suite_run *suite_run_begin(const struct suite_case *test, const struct su
 void suite_run_free(struct suite_run *run);
 
 const struct suite_verdict *suite_run_verdict(const struct suite_run *run);
+/* A pass that does not count becomes SKIPPED with this reason; what fell short stays. */
+void suite_run_discount(struct suite_run *run, const char *reason);
 enum suite_end suite_run_end(const struct suite_run *run);
 int64_t suite_run_duration_ms(const struct suite_run *run);
 const char *suite_run_capture(const struct suite_run *run); /* the file; NULL: frames were not kept */

@@ -28,6 +28,7 @@ struct work {
     json_t *canary, *smoke, *client;
     struct results_summary summary;
     bool nothing_to_test; /* the driver said that a piece is missing */
+    bool is_over;         /* no further case is begun */
     char error[512];
 };
 
@@ -100,6 +101,8 @@ static void count_result(struct results_summary *summary, enum suite_result resu
 
 static json_t *take_outcome(struct work *work, struct suite_run *run, bool counts)
 {
+    if (counts && work->void_reason[0] != '\0')
+        suite_run_discount(run, work->void_reason);
     const struct suite_verdict *verdict = suite_run_verdict(run);
     const struct suite_case *test = suite_case_of(run);
     const char *reason = NULL;
@@ -131,6 +134,7 @@ static void canary_done(void *context, struct suite_run *run)
     work->canary = take_outcome(work, run, false);
     json_object_set_new(work->canary, "id", json_string(work->canary_id));
     work->nothing_to_test = verdict->result == SUITE_SKIPPED;
+    work->is_over = verdict->result != SUITE_UNSUPPORTED;
     if (verdict->result == SUITE_SKIPPED)
         snprintf(work->void_reason, sizeof(work->void_reason), "%.300s", verdict->seen);
     else if (verdict->result != SUITE_UNSUPPORTED)
@@ -145,6 +149,8 @@ static void smoke_done(void *context, struct suite_run *run)
     const struct suite_verdict *verdict = suite_run_verdict(run);
     work->smoke = take_outcome(work, run, false);
     work->client = results_client(run);
+    /* A client that speaks to its group is worth a look at what it does wrong; one that does not would only wait. */
+    work->is_over = verdict->result != SUITE_PASS && trace_request(suite_trace(run), 0, API_JOIN_GROUP) == NULL;
     if (verdict->result != SUITE_PASS)
         snprintf(work->void_reason, sizeof(work->void_reason), "the smoke case did not pass: %s: %.300s",
                  suite_result_name(verdict->result), verdict->seen);
@@ -190,7 +196,7 @@ static void begin(struct work *work, const struct suite_case *test, const char *
 
 static void advance(struct work *work)
 {
-    if (work->void_reason[0] != '\0' || work->error[0] != '\0')
+    if (work->is_over || work->error[0] != '\0')
         return;
     if (work->stage == STAGE_CANARY) {
         begin(work, &suite_canary, work->canary_id);

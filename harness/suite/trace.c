@@ -299,8 +299,10 @@ static void format_frame(const struct trace_event *event, char *out, size_t out_
         append(out, out_len, " rule=%s", rj_rule_row(event->rule)->id);
     if (event->pair != 0 && event->kind == TRACE_ANSWER)
         append(out, out_len, " (to #%d)", event->pair);
-    if (event->injected && event->text != NULL)
+    if (event->injected && event->text != NULL && event->kind == TRACE_REQUEST)
         append(out, out_len, " [fault: %s]", event->text);
+    else if (event->injected)
+        append(out, out_len, " [fault]");
     else if (event->text != NULL)
         append(out, out_len, " %s", event->text);
 }

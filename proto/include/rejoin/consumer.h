@@ -60,7 +60,7 @@ struct rj_consumer;
     X(SYNC_WRONG_GENERATION, "sync-wrong-generation", "cl-sync-fields", "sends SyncGroup with the generation before")  \
     X(TWO_JOINS, "two-joins", "cl-one-rebalance", "sends every JoinGroup twice")                                       \
     X(COMMIT_UNOWNED, "commit-unowned", "cl-commit-nonneg", "commits partitions that it does not own")                 \
-    X(NO_INSTANCE_ID, "no-instance-id", "cl-unknown-version-floor",                                                    \
+    X(NO_INSTANCE_ID, "no-instance-id", "cl-sync-fields",                                                    \
       "leaves its instance id out of everything but JoinGroup")                                                        \
     X(IGNORE_COMMIT_ERRORS, "ignore-commit-errors", "cl-commit-per-partition",                                         \
       "takes a commit for done whatever the partitions' errors say")                                                   \
