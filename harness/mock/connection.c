@@ -130,6 +130,10 @@ void mock_close_connection(struct connection *connection, enum mock_connection_e
     connection->is_closing = true;
     tell_connection(connection, why);
     unlink_connection(connection);
+    if (why != MOCK_CLOSED_BY_PEER && connection->out.len > 0 && connection->writing_len == 0) {
+        uv_buf_t bytes = uv_buf_init((char *)connection->out.data, (unsigned)connection->out.len);
+        uv_try_write((uv_stream_t *)&connection->handle, &bytes, 1); /* answers to what came before are due */
+    }
     switch (connection->parked) {
     case PARKED_NOT: break;
     case PARKED_COORDINATOR: mock_coordinators_disconnect(connection->cluster, connection); break;
