@@ -198,7 +198,11 @@ static void fail_body(struct rj_write *write, int16_t error)
     case 9: rj_fail_offset_fetch(write->body, write->origin.version, error); break;
     case 12: rj_fail_heartbeat(write->body, error); break;
     case 13: rj_fail_leave_group(write->body, error); break;
-    case 28: rj_fail_txn_offset_commit(write->body, error); break;
+    case 28:
+        if (write->origin.version < 2 && error == RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS)
+            error = RJ_KAFKA_COORDINATOR_NOT_AVAILABLE; /* toc-old-loading */
+        rj_fail_txn_offset_commit(write->body, error);
+        break;
     case 42: rj_fail_delete_groups(write->body, error); break;
     case 47: rj_fail_offset_delete(write->body, error); break;
     default: break;
