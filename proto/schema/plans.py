@@ -7,6 +7,8 @@ SCALARS = {"bool": ("BOOL", 1), "int8": ("INT8", 1), "int16": ("INT16", 2), "uin
            "int32": ("INT32", 4), "uint32": ("INT32", 4), "int64": ("INT64", 8), "float64": ("INT64", 8),
            "uuid": ("UUID", 16)}
 STEPS_INSTEAD_OF_COPY = 4
+# Neighbours that one turn of the loop does.
+PAIRS = ("INT32_INT64", "INT32_INT32", "INT64_INT64", "INT16_INT32", "INT32_INT16")
 VIEWS = ("string", "bytes", "records")
 
 
@@ -47,8 +49,14 @@ class Plans:
         steps, least, fixed = [], 0, []
 
         def flush():
-            for position, (op, offset, _) in enumerate(fixed):
-                steps.append((op, offset, sum(size for _, _, size in fixed) if position == 0 else 0))
+            total, position = sum(size for _, _, size in fixed), 0
+            while position < len(fixed):
+                pair = "_".join(op for op, _, _ in fixed[position:position + 2])
+                count = 2 if pair in PAIRS else 1
+                steps.append((pair if count == 2 else fixed[position][0], fixed[position][1], 0 if position else total))
+                if count == 2:
+                    steps.append((fixed[position + 1][0], fixed[position + 1][1], 0))
+                position += count
             fixed.clear()
 
         for field in structure.fields:

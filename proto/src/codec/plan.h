@@ -17,6 +17,8 @@ enum plan_op {
     OP_END,
     /* Argument: bytes that this number and those behind it take, up to the next step of another kind; 0 in those. */
     OP_BOOL, OP_INT8, OP_INT16, OP_INT32, OP_INT64, OP_UUID,
+    /* This number and that of the next step, in one turn. */
+    OP_INT32_INT64, OP_INT32_INT32, OP_INT64_INT64, OP_INT16_INT32, OP_INT32_INT16,
     OP_STRING, OP_STRING_NULLABLE, OP_COMPACT_STRING, OP_COMPACT_STRING_NULLABLE,
     OP_BYTES, OP_BYTES_NULLABLE, OP_COMPACT_BYTES, OP_COMPACT_BYTES_NULLABLE,
     OP_ARRAY, OP_ARRAY_NULLABLE, OP_COMPACT_ARRAY, OP_COMPACT_ARRAY_NULLABLE, /* argument: plan of the elements */

@@ -249,6 +249,13 @@ static const uint8_t *rare(struct decoder *d, const struct plan *plan, const str
     at += (size);                                                                                                      \
     continue
 
+#define READ16(from, to) *(uint16_t *)(void *)(to) = get_u16(from)
+#define READ32(from, to) *(uint32_t *)(void *)(to) = get_u32(from)
+#define READ64(from, to) *(uint64_t *)(void *)(to) = get_u64(from)
+/* Two of them; the second one's member stands in the next step, which is thereby done. */
+#define PAIR(first, second) NUMBER(((first) + (second)) / 8, READ##first(at, member);                                   \
+                                   READ##second(at + (first) / 8, out + (++step)->offset))
+
 /* Reads count elements that lie behind one another in out. Returns where it stopped; NULL: the walker must look. */
 static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out, int32_t count)
 {
@@ -260,9 +267,14 @@ static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint
             switch (step->op) {
             case OP_BOOL: NUMBER(1, *(bool *)member = *at != 0);
             case OP_INT8: NUMBER(1, *(uint8_t *)member = *at);
-            case OP_INT16: NUMBER(2, *(uint16_t *)(void *)member = get_u16(at));
-            case OP_INT32: NUMBER(4, *(uint32_t *)(void *)member = get_u32(at));
-            case OP_INT64: NUMBER(8, *(uint64_t *)(void *)member = get_u64(at));
+            case OP_INT16: NUMBER(2, READ16(at, member));
+            case OP_INT32: NUMBER(4, READ32(at, member));
+            case OP_INT64: NUMBER(8, READ64(at, member));
+            case OP_INT32_INT64: PAIR(32, 64);
+            case OP_INT32_INT32: PAIR(32, 32);
+            case OP_INT64_INT64: PAIR(64, 64);
+            case OP_INT16_INT32: PAIR(16, 32);
+            case OP_INT32_INT16: PAIR(32, 16);
             case OP_UUID: NUMBER(16, memcpy(member, at, 16));
             case OP_STRING: at = plain_view(at, end, true, false, member); break;
             case OP_STRING_NULLABLE: at = plain_view(at, end, true, true, member); break;

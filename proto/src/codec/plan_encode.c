@@ -226,6 +226,13 @@ static inline bool tags_are_empty(const struct plan *plan, const struct plan_ste
     at += (size);                                                                                                      \
     continue
 
+#define WRITE16(to, from) put_u16(to, *(const uint16_t *)(const void *)(from))
+#define WRITE32(to, from) put_u32(to, *(const uint32_t *)(const void *)(from))
+#define WRITE64(to, from) put_u64(to, *(const uint64_t *)(const void *)(from))
+/* Two of them; the second one's member stands in the next step, which is thereby done. */
+#define PAIR(first, second) NUMBER(((first) + (second)) / 8, WRITE##first(at, member);                                  \
+                                   WRITE##second(at + (first) / 8, in + (++step)->offset))
+
 static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in, int32_t count)
 {
     uint8_t *const end = sink->end;
@@ -236,9 +243,14 @@ static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *a
             switch (step->op) {
             case OP_BOOL: NUMBER(1, *at = *(const bool *)member);
             case OP_INT8: NUMBER(1, *at = *(const uint8_t *)member);
-            case OP_INT16: NUMBER(2, put_u16(at, *(const uint16_t *)member));
-            case OP_INT32: NUMBER(4, put_u32(at, *(const uint32_t *)member));
-            case OP_INT64: NUMBER(8, put_u64(at, *(const uint64_t *)member));
+            case OP_INT16: NUMBER(2, WRITE16(at, member));
+            case OP_INT32: NUMBER(4, WRITE32(at, member));
+            case OP_INT64: NUMBER(8, WRITE64(at, member));
+            case OP_INT32_INT64: PAIR(32, 64);
+            case OP_INT32_INT32: PAIR(32, 32);
+            case OP_INT64_INT64: PAIR(64, 64);
+            case OP_INT16_INT32: PAIR(16, 32);
+            case OP_INT32_INT16: PAIR(32, 16);
             case OP_UUID: NUMBER(16, memcpy(at, member, 16));
             case OP_STRING: at = put_view(sink, at, 2, false, STRING_LEN_MAX, member); break;
             case OP_STRING_NULLABLE: at = put_view(sink, at, 2, true, STRING_LEN_MAX, member); break;
