@@ -34,10 +34,21 @@ static bool passes(struct rj_string_array filter, const char *word)
     return filter.count <= 0;
 }
 
+static enum rj_group_state state_of(const struct rj_group *group)
+{
+    return group->has_ghost ? RJ_GROUP_EMPTY : group->state;
+}
+
+static struct rj_string protocol_type_of(const struct rj_group *group)
+{
+    struct rj_string type = group->has_ghost ? group->ghost_protocol_type : group->protocol_type;
+    return type.data ? type : RJ_EMPTY_STRING;
+}
+
 static bool is_listed(const struct rj_call *call, const struct rj_group *group, bool sees_all)
 {
     const struct rj_list_groups_request *request = call->body;
-    return rj_group_is_visible(group) && passes(request->states_filter, rj_group_state_name(group->state))
+    return rj_group_is_visible(group) && passes(request->states_filter, rj_group_state_name(state_of(group)))
            && passes(request->types_filter, "classic")
            && (sees_all
                || rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, group->node.key, RJ_OPERATION_DESCRIBE));
@@ -65,10 +76,10 @@ bool rj_list_groups(const struct rj_call *call)
         struct rj_group *group = rj_group_of(node);
         if (!lists || !is_listed(call, group, sees_all))
             continue;
-        const char *state = rj_group_state_name(group->state);
+        const char *state = rj_group_state_name(state_of(group));
         response->groups.items[response->groups.count++] = (struct rj_list_groups_response_listed_group){
             .group_id = group->node.key,
-            .protocol_type = group->protocol_type.data ? group->protocol_type : RJ_EMPTY_STRING,
+            .protocol_type = protocol_type_of(group),
             .group_state = {state, (int32_t)strlen(state)}, .group_type = RJ_STRING("classic")};
     }
     rj_reply(coord, &call->origin, response, verdict.rule);

@@ -83,8 +83,19 @@ static void reset(struct rj_group *group)
     rj_map_release(&group->members);
 }
 
+void rj_group_drop_ghost(struct rj_group *group)
+{
+    set_string(&group->coord->memory, &group->ghost_protocol_type, RJ_NULL_STRING);
+    group->has_ghost = false;
+}
+
 void rj_group_open(struct rj_group *group)
 {
+    if (group->is_committed && !group->has_ghost) {
+        group->has_ghost = true;
+        group->ghost_protocol_type = group->protocol_type;
+        group->protocol_type = RJ_NULL_STRING;
+    }
     reset(group);
     group->exists = true;
     group->visible_from = 0;
@@ -119,6 +130,7 @@ void rj_group_destroy(struct rj_group *group)
 {
     struct rj_coord *coord = group->coord;
     reset(group);
+    rj_group_drop_ghost(group);
     rj_offsets_release(group);
     RJ_MAP_EACH (node, &group->identities) {
         struct rj_identity *identity = rj_identity_of(node);

@@ -14,6 +14,7 @@ bool rj_group_is_visible(const struct rj_group *group); /* to such a read */
 /* The group by this id, made where there is none; it need not exist yet. NULL: no memory or limit. */
 struct rj_group *rj_group_prepare(struct rj_coord *coord, struct rj_string group_id);
 void rj_group_open(struct rj_group *group); /* it exists from now on, Empty, generation 0 */
+void rj_group_drop_ghost(struct rj_group *group);
 void rj_group_close(struct rj_group *group); /* it does not exist any more; offsets are the caller's business */
 void rj_group_hold(struct rj_group *group);
 void rj_group_drop(struct rj_group *group);

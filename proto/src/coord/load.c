@@ -87,6 +87,7 @@ static bool load_group(struct rj_coord *coord, struct rj_string group_id, const 
     struct rj_group *group = rj_group_prepare(coord, group_id);
     if (group == NULL)
         return false;
+    group->is_committed = false;
     rj_group_open(group);
     group->is_committed = true;
     if (value == NULL) {

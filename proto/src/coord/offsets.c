@@ -309,6 +309,7 @@ void rj_offsets_committed(struct rj_write *write)
         if (group->deleted_by != write->append_id)
             continue;
         group->deleted_by = 0;
+        rj_group_drop_ghost(group);
         group->is_committed = group->exists && group->created_by == 0;
     }
 }
@@ -323,6 +324,7 @@ void rj_offsets_rolled_back(struct rj_write *write)
         if (group->deleted_by != write->append_id)
             continue;
         group->deleted_by = 0;
+        rj_group_drop_ghost(group);
         group->exists = true;
     }
 }

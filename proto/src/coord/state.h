@@ -93,6 +93,10 @@ struct rj_group {
     /* Existence: exists is what the next request sees, is_committed what a read of committed state sees. */
     bool exists, is_committed;
     uint64_t created_by, deleted_by; /* append ids without a result; 0: none */
+    /* Deleted and made anew before the deletion is replicated: reads of committed state still see the old group, which
+     * was Empty. */
+    bool has_ghost;
+    struct rj_string ghost_protocol_type; /* its own allocation, or null */
     uint64_t visible_from;           /* created without a record: committed with that append or a later one; 0: no */
     int32_t holds;                   /* writes that refer to it */
 

@@ -157,12 +157,23 @@ static void expire_all(struct rj_coord *coord, struct rj_sweep *sweep, int32_t *
         expire_group(rj_group_of(node), sweep, partitions, groups);
 }
 
+/* With nothing to remove the clean-up still waits its turn behind the writes on their way, and is put off with them. */
+static bool wait_turn_to_expire(struct rj_coord *coord)
+{
+    if (coord->first_write == NULL)
+        return true;
+    struct rj_write *write = rj_write_prepare(coord, 0, 0, 0);
+    if (write != NULL)
+        rj_write_queue(coord, write, RJ_WRITE_EXPIRED);
+    return write != NULL;
+}
+
 bool rj_expire_offsets(struct rj_coord *coord)
 {
     int32_t partitions, groups;
     expire_all(coord, NULL, &partitions, &groups);
     if (partitions + groups == 0)
-        return true;
+        return wait_turn_to_expire(coord);
     struct rj_sweep sweep;
     if (!rj_sweep_reserve(&sweep, coord, partitions, groups, 0))
         return false;

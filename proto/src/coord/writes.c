@@ -138,6 +138,12 @@ void rj_write_wait(struct rj_coord *coord, struct rj_write *write)
     rj_write_answer(coord, write);
 }
 
+void rj_write_queue(struct rj_coord *coord, struct rj_write *write, enum rj_write_kind kind)
+{
+    write->kind = kind;
+    enqueue(coord, write);
+}
+
 struct rj_write *rj_turn_prepare(struct rj_coord *coord, bool *ok)
 {
     if (coord->first_write == NULL)
@@ -284,6 +290,9 @@ static void finish_replacement(struct rj_coord *coord, struct rj_write *write, i
         if (member == NULL)
             return;
         bool informs = write->origin.version >= 9, leads = group->leader == member->identity;
+        /* A rebalance has begun in the meantime: Kafka has no member list to give and leaves the request parked. */
+        if (informs && leads && group->state == RJ_GROUP_PREPARING)
+            return;
         rj_answer_join(group, member, informs ? group->leader->node.key : write->old_leader, informs && leads,
                        informs && leads);
         return;

@@ -20,6 +20,8 @@ void rj_write_start(struct rj_coord *coord, struct rj_write *write, enum rj_writ
 /* An answer without records: goes out at once where nothing is on its way (then the write is done with). */
 void rj_write_wait(struct rj_coord *coord, struct rj_write *write);
 void rj_write_answer(struct rj_coord *coord, struct rj_write *write); /* at once, whatever is on its way */
+/* Takes a turn without records or an answer. */
+void rj_write_queue(struct rj_coord *coord, struct rj_write *write, enum rj_write_kind kind);
 /* A parked request waits its turn behind the writes on their way: if they take too long it is refused, although it
  * goes on to count as parked. prepare gives NULL where nothing is on its way; *ok false: no memory. */
 struct rj_write *rj_turn_prepare(struct rj_coord *coord, bool *ok);
