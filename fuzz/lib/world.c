@@ -93,6 +93,7 @@ enum rj_err world_step(struct world *world, struct rj_event *event)
     struct rj_update update;
     event->now_ms = world->now_ms;
     enum rj_err err = rj_step(world->coord, event, &update);
+    world->heap.fail_at = 0; /* it was meant for this event */
     if (err != RJ_OK) {
         bool is_request = event->type == RJ_EVENT_REQUEST;
         FUZZ_REQUIRE(is_request ? err == RJ_ERR_API : err == RJ_ERR_MEMORY && world->is_tight, "step-error", "%s",

@@ -10,13 +10,20 @@
 
 enum { HEARTBEAT_INTERVAL_MS = 50, FIND_COORDINATOR_VERSION = 1, FIND_RETRY_US = 20000 };
 
+/* A group on its way to Stable. */
+struct group {
+    int32_t leader_generation; /* whose leader saw all members; -1: there is none yet */
+    uint32_t stable_count;     /* in that generation */
+    struct bench_connection *leader; /* its SyncGroup is held back; NULL: nothing is */
+    int64_t held_since_ns;
+};
+
 struct joining {
     const struct bench_plan *plan;
     struct bench_members *members;
     struct bench_loop loop;
     struct rj_arena arena;
-    int32_t *leader_generation; /* of each group whose leader saw all members; -1: not yet */
-    uint32_t *stable_count;     /* of each group, in that generation */
+    struct group *groups;
     uint32_t groups_done;
     bool coordinator_found;
 };
@@ -90,6 +97,18 @@ static void send_join(struct joining *joining, struct bench_connection *connecti
     send_request(joining, connection, RJ_API_JOIN_GROUP, BENCH_JOIN_VERSION, &join);
 }
 
+/* Sends the leaders' SyncGroups that were held back long enough. */
+static void send_held(struct joining *joining, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < joining->plan->group_count; i++) {
+        struct group *group = &joining->groups[i];
+        if (group->leader != NULL && now_ns - group->held_since_ns >= joining->plan->leader_delay_ms * INT64_C(1000000)) {
+            bench_flush(&joining->loop, group->leader);
+            group->leader = NULL;
+        }
+    }
+}
+
 /* The leader gives everyone the same few bytes: how partitions are divided is no part of what is measured. */
 static void send_sync(struct joining *joining, struct bench_connection *connection,
                       const struct rj_join_group_response *joined)
@@ -110,8 +129,14 @@ static void send_sync(struct joining *joining, struct bench_connection *connecti
     }
     sync.assignments = (struct rj_sync_group_request_assignment_array){items, count};
     member->state = BENCH_SYNCING;
-    send_request(joining, connection, RJ_API_SYNC_GROUP, BENCH_SYNC_VERSION, &sync);
+    bench_queue_request(&joining->loop, connection, RJ_API_SYNC_GROUP, BENCH_SYNC_VERSION, ++member->correlation_id, &sync);
     free(items);
+    if (joining->plan->leader_delay_ms > 0 && rj_string_equal(joined->leader, sync.member_id)) {
+        joining->groups[member->group].leader = connection;
+        joining->groups[member->group].held_since_ns = bench_now_ns();
+    } else {
+        bench_flush(&joining->loop, connection);
+    }
 }
 
 static void send_heartbeat(struct joining *joining, struct bench_connection *connection)
@@ -131,18 +156,20 @@ static void send_heartbeat(struct joining *joining, struct bench_connection *con
 
 static void count_stable(struct joining *joining, const struct bench_member *member)
 {
-    if (joining->leader_generation[member->group] == member->generation_id &&
-        ++joining->stable_count[member->group] == joining->plan->members_per_group)
+    struct group *group = &joining->groups[member->group];
+    if (group->leader_generation == member->generation_id &&
+        ++group->stable_count == joining->plan->members_per_group)
         joining->groups_done++;
 }
 
 static void leave_generation(struct joining *joining, const struct bench_member *member)
 {
-    if (joining->leader_generation[member->group] != member->generation_id)
+    struct group *group = &joining->groups[member->group];
+    if (group->leader_generation != member->generation_id)
         return;
-    if (joining->stable_count[member->group] == joining->plan->members_per_group)
+    if (group->stable_count == joining->plan->members_per_group)
         joining->groups_done--;
-    joining->leader_generation[member->group] = -1;
+    group->leader_generation = -1;
 }
 
 /* Whether the answer only says that the member must join (again). */
@@ -177,8 +204,8 @@ static bool on_join(struct joining *joining, struct bench_connection *connection
     if (rj_string_equal(joined->leader, joined->member_id)) {
         joining->members->rebalances++;
         bool complete = (uint32_t)joined->members.count == joining->plan->members_per_group;
-        joining->leader_generation[member->group] = complete ? joined->generation_id : -1;
-        joining->stable_count[member->group] = 0;
+        joining->groups[member->group].leader_generation = complete ? joined->generation_id : -1;
+        joining->groups[member->group].stable_count = 0;
     }
     send_sync(joining, connection, joined);
     return true;
@@ -313,6 +340,7 @@ static void alloc_members(const struct bench_plan *plan, struct bench_members *m
 
 static void heartbeat_all(struct joining *joining)
 {
+    send_held(joining, bench_now_ns());
     for (uint32_t i = 0; i < joining->members->count; i++)
         if (joining->members->items[i].state == BENCH_STABLE)
             send_heartbeat(joining, &joining->loop.connections[i]);
@@ -350,10 +378,9 @@ bool bench_join(const struct bench_plan *plan, struct bench_members *members)
     struct joining joining = {.plan = plan, .members = members};
     alloc_members(plan, members);
     rj_arena_init(&joining.arena, &rejoin_heap, SIZE_MAX);
-    joining.leader_generation = rejoin_alloc_zeroed(plan->group_count, sizeof(int32_t));
-    joining.stable_count = rejoin_alloc_zeroed(plan->group_count, sizeof(uint32_t));
+    joining.groups = rejoin_alloc_zeroed(plan->group_count, sizeof(struct group));
     for (uint32_t i = 0; i < plan->group_count; i++)
-        joining.leader_generation[i] = -1;
+        joining.groups[i].leader_generation = -1;
     joining.loop.context = &joining;
     bool joined = await_coordinator(&joining);
     if (joined) {
@@ -363,8 +390,7 @@ bool bench_join(const struct bench_plan *plan, struct bench_members *members)
         bench_loop_close(&joining.loop);
     }
     rj_arena_release(&joining.arena);
-    free(joining.leader_generation);
-    free(joining.stable_count);
+    free(joining.groups);
     return joined;
 }
 

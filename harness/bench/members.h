@@ -5,8 +5,7 @@
 
 #include "bench/connection.h"
 
-/* The versions that every peer of the comparison speaks, so that the work is equal. librdkafka's mock is the oldest: it
- * leaves the instance ids out of its JoinGroup v5 answers. */
+/* The versions that every peer of the comparison speaks, so that the work is equal. */
 enum { BENCH_JOIN_VERSION = 4, BENCH_SYNC_VERSION = 3, BENCH_HEARTBEAT_VERSION = 3, BENCH_COMMIT_VERSION = 7 };
 
 struct bench_plan {
@@ -16,6 +15,7 @@ struct bench_plan {
     const char *topic;
     int32_t session_timeout_ms;
     int32_t deadline_ms;        /* for joining in all */
+    int32_t leader_delay_ms;    /* before a leader sends its SyncGroup */
 };
 
 enum bench_member_state {

@@ -35,6 +35,8 @@ static const char help[] =
     "  --group-prefix NAME     groups are called NAME-0, NAME-1, ... (default: bench-PID)\n"
     "  --session-timeout-ms N  (default 60000)\n"
     "  --deadline-ms N         for joining (default 120000)\n"
+    "  --leader-delay-ms N     a leader waits so long before its SyncGroup (default 0): librdkafka's mock refuses\n"
+    "                          followers that come after it\n"
     "  --no-join               the server has canned answers: invent the members\n"
     "  --runs N                start: how often; the median is reported (default 11)\n"
     "  --json                  one JSON document instead of a table\n"
@@ -58,7 +60,7 @@ struct options {
 enum {
     OPTION_BOOTSTRAP = 1, OPTION_REQUEST, OPTION_IN_FLIGHT, OPTION_GROUPS, OPTION_MEMBERS, OPTION_CONNECTIONS,
     OPTION_REQUESTS, OPTION_WARMUP, OPTION_SERVER_PID, OPTION_TOPIC, OPTION_GROUP_PREFIX, OPTION_SESSION_TIMEOUT,
-    OPTION_DEADLINE, OPTION_NO_JOIN, OPTION_RUNS, OPTION_JSON, OPTION_HELP,
+    OPTION_DEADLINE, OPTION_LEADER_DELAY, OPTION_NO_JOIN, OPTION_RUNS, OPTION_JSON, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -71,6 +73,7 @@ static const struct option long_options[] = {
     {"group-prefix", required_argument, NULL, OPTION_GROUP_PREFIX},
     {"session-timeout-ms", required_argument, NULL, OPTION_SESSION_TIMEOUT},
     {"deadline-ms", required_argument, NULL, OPTION_DEADLINE}, {"no-join", no_argument, NULL, OPTION_NO_JOIN},
+    {"leader-delay-ms", required_argument, NULL, OPTION_LEADER_DELAY},
     {"runs", required_argument, NULL, OPTION_RUNS}, {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0},
 };
@@ -113,7 +116,7 @@ static bool parse_in_flight(struct options *options, char *text)
 
 static bool parse_numeric(struct options *options, int option, const char *text)
 {
-    long long number, low = option == OPTION_WARMUP ? 0 : 1;
+    long long number, low = option == OPTION_WARMUP || option == OPTION_LEADER_DELAY ? 0 : 1;
     if (!parse_number(text, low, 1000000000, &number))
         return false;
     switch (option) {
@@ -124,6 +127,7 @@ static bool parse_numeric(struct options *options, int option, const char *text)
     case OPTION_WARMUP: options->load.warmup_count = (uint64_t)number; options->has_warmup = true; break;
     case OPTION_SERVER_PID: options->load.server_pid = (int)number; break;
     case OPTION_SESSION_TIMEOUT: options->plan.session_timeout_ms = (int32_t)number; break;
+    case OPTION_LEADER_DELAY: options->plan.leader_delay_ms = (int32_t)number; break;
     case OPTION_DEADLINE: options->plan.deadline_ms = (int32_t)number; break;
     default: options->runs = (int)number; break;
     }
