@@ -49,6 +49,10 @@ func settings() kafka.ReaderConfig {
 		RebalanceTimeout:  duration("REJOIN_REBALANCE_TIMEOUT_MS", 0),
 		ErrorLogger:       kafka.LoggerFunc(func(text string, args ...any) { fmt.Fprintf(os.Stderr, text+"\n", args...) }),
 	}
+	// Close waits for a Fetch that is under way: by default up to 10 s, longer than the suite waits after SIGTERM.
+	if os.Getenv("REJOIN_CASE") != "" {
+		config.MaxWait = 500 * time.Millisecond
+	}
 	if os.Getenv("REJOIN_START") == "latest" {
 		config.StartOffset = kafka.LastOffset
 	}
