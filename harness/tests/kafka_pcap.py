@@ -46,6 +46,8 @@ def packets(path):
 
 
 class Capture:
+    known = {}  # frames that were decoded: in all captures
+
     def __init__(self, path, rejoin):
         self.rejoin, self.streams, self.messages = rejoin, {}, []
         self.read(path)
@@ -105,11 +107,21 @@ class Capture:
         done = subprocess.run(arguments, input=text, capture_output=True, check=True)
         return done.stdout
 
+    def decoded(self, message):
+        """Heartbeats repeat themselves: what differs in its correlation id only is decoded once."""
+        rest = message.frame[8:] if message.is_request else message.frame[4:]
+        key = (message.is_request, message.api, message.version, rest)
+        if key not in self.known:
+            whole = struct.pack(">I", len(message.frame)) + message.frame
+            self.known[key] = self.tool("decode", message, whole.hex().encode())
+        document = json.loads(self.known[key])
+        document["header"]["correlationId"] = message.correlation
+        return document
+
     def doc(self, message):
         """Header and body as JSON; changes in it are written."""
         if message.document is None:
-            whole = struct.pack(">I", len(message.frame)) + message.frame
-            message.document = json.loads(self.tool("decode", message, whole.hex().encode()))
+            message.document = self.decoded(message)
             message.original = copy.deepcopy(message.document)
         return message.document
 
