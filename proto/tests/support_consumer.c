@@ -24,6 +24,7 @@ void scripted_start(struct scripted *script)
     memset(script->high, 0xff, sizeof script->high);
     rj_arena_init(&script->arena, &test_heap, SIZE_MAX);
     script->now_ms = 1000;
+    script->allocator = &test_heap;
     script->partition_count = 2;
     script->topic = RJ_STRING("t");
     script->topics = (struct rj_string_array){&script->topic, 1};
@@ -39,9 +40,10 @@ void scripted_start(struct scripted *script)
 
 void scripted_begin(struct scripted *script)
 {
-    enum rj_err err = rj_consumer_create(&script->consumer, &test_heap, &script->config);
+    enum rj_err err = rj_consumer_create(&script->consumer, script->allocator, &script->config);
+    if (err == RJ_ERR_MEMORY && script->out_of_memory != NULL)
+        longjmp(*script->out_of_memory, 1);
     assert(err == RJ_OK);
-    (void)err;
     scripted_step(script, (struct rj_consumer_event){.type = RJ_CONSUMER_EVENT_TICK});
 }
 
@@ -60,6 +62,51 @@ static void trace_partitions(struct scripted *script, const char *word, const st
     }
 }
 
+#define TEXT(string) (string).len > 0 ? (string).len : 1, (string).len > 0 ? (string).data : "-"
+
+static int32_t owned_count(const struct rj_join_group_request *join)
+{
+    struct rj_consumer_protocol_subscription subscription;
+    struct rj_arena arena;
+    int32_t count = 0;
+    rj_arena_init(&arena, &test_heap, SIZE_MAX);
+    if (rj_decode_subscription(join->protocols.items[0].metadata, &arena, &subscription, NULL, NULL) == RJ_OK)
+        for (int32_t i = 0; i < subscription.owned_partitions.count; i++)
+            count += subscription.owned_partitions.items[i].partitions.count;
+    rj_arena_release(&arena);
+    return count;
+}
+
+static void trace_commit(struct scripted *script, const struct rj_offset_commit_request *commit)
+{
+    int32_t count = 0;
+    for (int32_t t = 0; t < commit->topics.count; t++)
+        count += commit->topics.items[t].partitions.count;
+    scripted_trace(script, "Commit(%d %.*s %d)", commit->generation_id_or_member_epoch, TEXT(commit->member_id), count);
+}
+
+/* Ids as "-" where empty; generation first. Join: id, owned partitions. Sync: generation, id, instance, assignments. */
+static void trace_request(struct scripted *script, int16_t api_key, const void *body)
+{
+    const struct rj_join_group_request *join = body;
+    const struct rj_sync_group_request *sync = body;
+    const struct rj_heartbeat_request *heartbeat = body;
+    const struct rj_leave_group_request *leave = body;
+    if (api_key == RJ_API_JOIN_GROUP)
+        scripted_trace(script, "Join(%.*s %d)", TEXT(join->member_id), owned_count(join));
+    else if (api_key == RJ_API_SYNC_GROUP)
+        scripted_trace(script, "Sync(%d %.*s %.*s %d)", sync->generation_id, TEXT(sync->member_id),
+                       TEXT(sync->group_instance_id), sync->assignments.count);
+    else if (api_key == RJ_API_HEARTBEAT)
+        scripted_trace(script, "Heartbeat(%d %.*s)", heartbeat->generation_id, TEXT(heartbeat->member_id));
+    else if (api_key == RJ_API_OFFSET_COMMIT)
+        trace_commit(script, body);
+    else if (api_key == RJ_API_LEAVE_GROUP)
+        scripted_trace(script, "Leave(%.*s)", TEXT(leave->members.items[0].member_id));
+    else if (api_key == RJ_API_FETCH)
+        scripted_trace(script, "Fetch");
+}
+
 static void keep_request(struct scripted *script, const struct rj_consumer_action *action)
 {
     const struct rj_message_schema *schema = rj_request_schema(action->as.send.api_key);
@@ -71,6 +118,8 @@ static void keep_request(struct scripted *script, const struct rj_consumer_actio
     err = rj_encoded_len(schema, action->as.send.version, copy, &len, NULL);
     assert(err == RJ_OK);
     (void)err;
+    if (script->traces_requests)
+        trace_request(script, action->as.send.api_key, copy);
     script->out[script->out_count++] = (struct scripted_request){
         action->as.send.connection_id, action->as.send.correlation_id, action->as.send.api_key,
         action->as.send.version,       copy,                           script->now_ms};
@@ -126,8 +175,11 @@ void scripted_step(struct scripted *script, struct rj_consumer_event event)
     struct opened opened = {.count = 0};
     event.now_ms = script->now_ms;
     enum rj_err err = rj_consumer_step(script->consumer, &event, &update);
+    if (err == RJ_ERR_MEMORY && script->out_of_memory != NULL) {
+        assert(update.action_count == 0 && rj_consumer_next_deadline_ms(script->consumer) == INT64_MAX);
+        longjmp(*script->out_of_memory, 1);
+    }
     assert(err == RJ_OK);
-    (void)err;
     for (int32_t i = 0; i < update.action_count; i++)
         take_action(script, &update.actions[i], &opened);
     for (int32_t i = 0; i < opened.count; i++)
@@ -282,11 +334,14 @@ void scripted_answer_join(struct scripted *script, int32_t generation_id, const 
     response->protocol_name = asked->protocols.items[0].name;
     response->member_id = (struct rj_string){member_id, (int32_t)strlen(member_id)};
     response->leader = as_leader ? response->member_id : RJ_STRING("another");
-    if (as_leader) {
-        response->members.items = rj_arena_alloc(&script->arena, sizeof *response->members.items);
-        response->members.items[0] = (struct rj_join_group_response_member){
-            response->member_id, asked->group_instance_id, asked->protocols.items[0].metadata, NULL};
-        response->members.count = 1;
+    if (as_leader) { /* with two members that are not there */
+        static const char *const others[] = {"x", "y"};
+        response->members.items = rj_arena_alloc(&script->arena, 3 * sizeof *response->members.items);
+        for (int32_t i = 0; i < 3; i++)
+            response->members.items[i] = (struct rj_join_group_response_member){
+                i == 0 ? response->member_id : (struct rj_string){others[i - 1], 1},
+                i == 0 ? asked->group_instance_id : RJ_NULL_STRING, asked->protocols.items[0].metadata, NULL};
+        response->members.count = 3;
     }
     scripted_answer(script, request, response);
 }

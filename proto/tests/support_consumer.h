@@ -5,6 +5,8 @@
 
 #include "rejoin/consumer.h"
 
+#include <setjmp.h>
+
 struct scripted_request {
     uint32_t connection_id;
     int32_t correlation_id;
@@ -28,6 +30,9 @@ struct scripted {
     struct rj_string topic;
     struct rj_consumer_bootstrap address;
     bool is_closed;
+    const struct rj_allocator *allocator; /* of the consumer; test_heap unless changed before scripted_begin */
+    jmp_buf *out_of_memory;         /* where to go when a step finds no memory; NULL: that is a failure */
+    bool traces_requests;           /* group requests go into the trace, too: "Join(m)", "Heartbeat(1 m)" ... */
 };
 
 void scripted_start(struct scripted *script);  /* fills everything with defaults; config may then be changed */
@@ -44,7 +49,7 @@ void scripted_disconnect(struct scripted *script, uint32_t connection_id);
 /* Lets time pass; requests pile up. */
 void scripted_pass(struct scripted *script, int64_t ms);
 
-/* Takes the consumer through JoinGroup (as the only member m, its own leader) and SyncGroup to a stable generation. */
+/* Takes the consumer through JoinGroup (as member m, who leads two that are not there) and SyncGroup to a stable generation. */
 void scripted_join(struct scripted *script, int32_t generation_id);
 void scripted_answer_join(struct scripted *script, int32_t generation_id, const char *member_id, bool as_leader);
 /* Assigns partitions 0 to count-1 of the topic. */

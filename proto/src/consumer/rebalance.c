@@ -173,6 +173,8 @@ static void send_join(struct rj_consumer *c, struct connection *connection)
     c->rejoin_wanted = false;
 }
 
+static void drive_assigning(struct rj_consumer *c);
+
 static void drive_preparing(struct rj_consumer *c)
 {
     if (commit_is_pending(c, COMMIT_BEFORE_REVOKE)) {
@@ -200,7 +202,7 @@ void rebalance_drive(struct rj_consumer *c)
     if (c->state == RJ_CONSUMER_PREPARING)
         drive_preparing(c);
     if (c->state == RJ_CONSUMER_ASSIGNING)
-        leader_drive(c);
+        drive_assigning(c);
     if (c->state == RJ_CONSUMER_REVOKING && !commit_is_pending(c, COMMIT_BEFORE_REVOKE)) {
         rebalance_finish_revocation(c);
         rebalance_take_assignment(c, &c->target);
@@ -308,10 +310,24 @@ void rebalance_take_join(struct rj_consumer *c, const struct in_flight *request,
     c->membership++;
     c->heartbeat_at_ms = c->now_ms + c->config.heartbeat_interval_ms;
     c->heartbeat_ok_ms = c->now_ms;
-    if (consumer_has_fault(c, RJ_CONSUMER_FAULT_COMMIT_BETWEEN_JOIN_AND_SYNC))
-        commit_between_join_and_sync(c);
     c->state = RJ_CONSUMER_ASSIGNING;
-    if (!c->group.is_leader || c->group.skips_assignment)
+    /* The deliberate fault takes its time, so that its commit cannot be taken for one that was under way. */
+    c->sync_at_ms = consumer_has_fault(c, RJ_CONSUMER_FAULT_COMMIT_BETWEEN_JOIN_AND_SYNC) ? c->now_ms + 500 : 0;
+}
+
+static void drive_assigning(struct rj_consumer *c)
+{
+    if (c->now_ms < c->sync_at_ms) {
+        consumer_wake(c, c->sync_at_ms);
+        return;
+    }
+    if (c->sync_at_ms > 0) {
+        c->sync_at_ms = 0;
+        commit_between_join_and_sync(c);
+    }
+    if (c->group.is_leader && !c->group.skips_assignment)
+        leader_drive(c);
+    else
         rebalance_send_sync(c, NULL, 0);
 }
 

@@ -152,6 +152,7 @@ struct rj_consumer {
     int16_t join_error;         /* the last one; 0: none since the last success */
     int32_t join_failures;
     int64_t prepare_deadline_ms;
+    int64_t sync_at_ms;         /* deliberate fault: commits then, between JoinGroup and SyncGroup */
     struct rj_arena target_arena;
     struct rj_consumer_protocol_assignment target; /* while REVOKING */
     bool has_sticky;                               /* what the sticky assignor remembers: */
