@@ -22,7 +22,7 @@ static const char help[] =
     "  --out DIR               results.json, junit.xml, summary.md, index.html, and a folder for each result that is\n"
     "                          no pass\n"
     "  --expectations FILE     JSON array of {id, result, contains, reason, url, expires}: what is known to fall short\n"
-    "  --jobs N                cases side by side (2)\n"
+    "  --jobs N                cases side by side (4); they wait far more than they work\n"
     "  --case-timeout MS       the longest that the steps of a case may take (40000)\n"
     "  --seed N                of member ids and the like (from the clock)\n"
     "  --quiet                 prints the summary only\n"
@@ -132,7 +132,7 @@ static const char *own_path(void)
 
 int command_test_client(int argc, char **argv)
 {
-    struct parsed parsed = {.suite = {.jobs = 2, .case_timeout_ms = 40000, .program = own_path()}};
+    struct parsed parsed = {.suite = {.jobs = 4, .case_timeout_ms = 40000, .program = own_path()}};
     int option, code = -1;
     while (code < 0 && (option = getopt_long(argc, argv, "h", options_table, NULL)) != -1)
         code = parse_option(option, &parsed);

@@ -177,9 +177,9 @@ static void judge_static_floor(const struct suite_run *run, struct suite_verdict
                   join->version, judge_where(trace_request_of(trace, join)).text);
 }
 
-static bool until_joined_or_three_seconds(struct suite_run *run)
+static bool until_joined_or_six_seconds(struct suite_run *run)
 {
-    return until_joined(run) || suite_step_age_ms(run) >= 3000 || suite_ended(run, 0);
+    return until_joined(run) || suite_step_age_ms(run) >= 6000 || suite_ended(run, 0);
 }
 
 /* ---- A coordinator that moves ----------------------------------------------------------------------------------- */
@@ -300,7 +300,7 @@ static const struct suite_case static_floor = {
     .requirement = "A static member does not join a broker whose versions cannot carry its instance id.",
     .source = "KIP-345", .cluster = {.kafka_version = "2.2"}, .client = {.is_static = true},
     .steps = {{"the client is started", NULL, 0, step_start_first},
-              {"the client decides", until_joined_or_three_seconds, 4000, NULL}},
+              {"the client decides", until_joined_or_six_seconds, 7000, NULL}},
     .judge = judge_static_floor};
 
 static const struct suite_case coordinator_moves = {

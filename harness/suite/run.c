@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define TICK_MS 20
+#define STALL_MS 250 /* a tick that comes so much later: this machine held us up, not the client */
 
 enum phase { PHASE_STEPS, PHASE_STOPPING, PHASE_CLOSING, PHASE_DONE };
 
@@ -37,7 +38,7 @@ struct suite_run {
     const struct suite_fault *edited; /* whose answer is changed next; NULL: none */
     enum phase phase;
     int32_t step, mark;
-    int64_t began_ms, step_began_ms, ended_ms;
+    int64_t began_ms, step_began_ms, ended_ms, last_tick_ms, stalled_ms;
     uv_timer_t tick;
     bool ran_to_its_end, timed_out;
     char harness_error[256];
@@ -352,9 +353,25 @@ static void advance_steps(struct suite_run *run)
     }
 }
 
+/* Time in which this process did not run is not held against the client. */
+static void take_stall(struct suite_run *run)
+{
+    int64_t late_ms = now_ms(run) - run->last_tick_ms - TICK_MS;
+    run->last_tick_ms = now_ms(run);
+    if (late_ms < STALL_MS)
+        return;
+    char text[96];
+    snprintf(text, sizeof(text), "the machine held the harness up for %" PRId64 " ms", late_ms);
+    suite_say(run, text);
+    run->stalled_ms += late_ms;
+    run->step_began_ms += late_ms;
+    run->began_ms += late_ms;
+}
+
 static void advance(uv_timer_t *timer)
 {
     struct suite_run *run = timer->data;
+    take_stall(run);
     if (run->phase == PHASE_STEPS)
         advance_steps(run);
     if (run->phase == PHASE_STOPPING && all_ended(run)) {
@@ -403,7 +420,7 @@ struct suite_run *suite_run_begin(const struct suite_case *test, const struct su
     run->context = context;
     trace_init(&run->trace, now_us());
     uv_update_time(options->loop);
-    run->began_ms = now_ms(run);
+    run->began_ms = run->last_tick_ms = now_ms(run);
     for (int32_t i = 0; i < SUITE_MAX_FAULTS; i++)
         if (test->faults[i].count > 0)
             fault_arm(&run->faults, &test->faults[i]);
@@ -428,6 +445,8 @@ void suite_run_discount(struct suite_run *run, const char *reason)
 }
 
 int64_t suite_run_duration_ms(const struct suite_run *run) { return run->ended_ms - run->began_ms; }
+
+int64_t suite_run_stalled_ms(const struct suite_run *run) { return run->stalled_ms; }
 
 const char *suite_run_capture(const struct suite_run *run) { return run->options.capture_path; }
 

@@ -37,7 +37,9 @@ const struct suite_verdict *suite_run_verdict(const struct suite_run *run);
 /* A pass that does not count becomes SKIPPED with this reason; what fell short stays. */
 void suite_run_discount(struct suite_run *run, const char *reason);
 enum suite_end suite_run_end(const struct suite_run *run);
-int64_t suite_run_duration_ms(const struct suite_run *run);
+int64_t suite_run_duration_ms(const struct suite_run *run); /* without the time that it was held up */
+/* How long this process was kept from running during the case: timers of the mock and the client ran on meanwhile. */
+int64_t suite_run_stalled_ms(const struct suite_run *run);
 const char *suite_run_capture(const struct suite_run *run); /* the file; NULL: frames were not kept */
 /* Which processes were started, and what they printed. */
 const struct driver_process *suite_run_process(const struct suite_run *run, int32_t process); /* NULL: not started */

@@ -15,6 +15,8 @@
 
 /* A driver may build or install what it needs on its first use. */
 #define CANARY_TIMEOUT_MS 600000
+#define STALL_SPOILS_MS 500
+#define MAX_ATTEMPTS 3
 
 struct work {
     const struct suite_options *options;
@@ -23,6 +25,7 @@ struct work {
     const struct suite_case **cases; /* chosen ones */
     json_t **outcomes;               /* one each; NULL: not run yet */
     int32_t count, next, running;
+    int32_t *attempts, *again, again_count; /* of each case; indices of those to be run again */
     enum { STAGE_CANARY, STAGE_SMOKE, STAGE_CASES } stage;
     char canary_id[48], void_reason[384], today[16];
     json_t *canary, *smoke, *client;
@@ -156,12 +159,24 @@ static void smoke_done(void *context, struct suite_run *run)
                  suite_result_name(verdict->result), verdict->seen);
 }
 
+/* A result that is no pass from a case in which the machine stood still says nothing about the client. */
+static bool deserves_another(const struct suite_run *run, int32_t attempts)
+{
+    return suite_run_stalled_ms(run) >= STALL_SPOILS_MS && suite_run_verdict(run)->result != SUITE_PASS &&
+           attempts < MAX_ATTEMPTS;
+}
+
 static void case_done(void *context, struct suite_run *run)
 {
     struct work *work = context;
-    for (int32_t i = 0; i < work->count; i++)
-        if (work->cases[i] == suite_case_of(run))
+    for (int32_t i = 0; i < work->count; i++) {
+        if (work->cases[i] != suite_case_of(run))
+            continue;
+        if (deserves_another(run, ++work->attempts[i]))
+            work->again[work->again_count++] = i;
+        else
             work->outcomes[i] = take_outcome(work, run, true);
+    }
 }
 
 static void run_done(void *context, struct suite_run *run)
@@ -205,6 +220,8 @@ static void advance(struct work *work)
     } else {
         while (work->running < work->options->jobs && work->next < work->count)
             begin(work, work->cases[work->next++], NULL);
+        while (work->running < work->options->jobs && work->again_count > 0)
+            begin(work, work->cases[work->again[--work->again_count]], NULL);
     }
 }
 
@@ -284,6 +301,8 @@ static void choose(struct work *work)
     int32_t all = suite_case_count();
     work->cases = rejoin_alloc_zeroed((size_t)all, sizeof(*work->cases));
     work->outcomes = rejoin_alloc_zeroed((size_t)all, sizeof(*work->outcomes));
+    work->attempts = rejoin_alloc_zeroed((size_t)all, sizeof(*work->attempts));
+    work->again = rejoin_alloc_zeroed((size_t)all, sizeof(*work->again));
     for (int i = 0; (test = suite_case_at(i)) != NULL; i++)
         if (suite_is_chosen(work->options, test->id))
             work->cases[work->count++] = test;
@@ -317,5 +336,7 @@ int suite_execute(const struct suite_options *options)
     uv_loop_close(&work.loop);
     free(work.cases);
     free(work.outcomes);
+    free(work.attempts);
+    free(work.again);
     return code;
 }
