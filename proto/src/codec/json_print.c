@@ -25,14 +25,14 @@ static int character_len(const uint8_t *at, const uint8_t *end)
     if (len == 0)
         return -1;
     uint8_t low = *at == 0xe0 ? 0xa0 : *at == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = *at == 0xed ? 0x9f : *at == 0xf4 ? 0x8f : 0xbf;
+    uint8_t high = *at == 0xf4 ? 0x8f : 0xbf;
     for (int i = 1; i < len; i++) {
         if (at + i == end || at[i] < low || at[i] > high)
             return -i;
         low = 0x80;
         high = 0xbf;
     }
-    return len;
+    return *at == 0xed && at[1] >= 0xa0 ? -len : len; /* half a surrogate pair */
 }
 
 static void put_escape(const struct rj_writer *writer, uint8_t c)
