@@ -138,7 +138,7 @@ def first_difference(ours, theirs, waits, explained):
 class Harness:
     def __init__(self, arguments):
         self.core = Peer([arguments.rejoin, "core"])
-        self.oracle = Peer([arguments.oracle])
+        self.oracle = Peer([arguments.oracle] + ([arguments.release] if arguments.release else []))
         self.explained = load_explained()
         self.table = collections.Counter()
         self.rules = collections.Counter()
@@ -255,6 +255,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rejoin", required=True, help="the rejoin binary")
     parser.add_argument("--oracle", required=True, help="the command that starts the oracle")
+    parser.add_argument("--release", help="handed to that command")
     parser.add_argument("--sequences", type=int, default=200)
     parser.add_argument("--operations", type=int, default=50, help="in each sequence")
     parser.add_argument("--first-seed", type=int, default=1)

@@ -277,9 +277,28 @@ static void undo_replacement(struct rj_write *write)
     member->session_timeout_ms = write->old_session_timeout_ms;
     rj_member_set_protocols(group, member, write->old_protocols);
     write->old_protocols = NULL;
-    rj_parked_forget(&member->sync);
+    if (member->join.waiting) { /* of a later JoinGroup: forgotten, unless the writes before it fail too */
+        if (!member->join.answered)
+            rj_writes_overwritten(group->coord, member->join.ticket);
+        rj_parked_forget(&member->join);
+        group->awaiting_join_count--;
+    }
+    rj_answer_sync(group, member, RJ_KAFKA_FENCED_INSTANCE_ID, RJ_RULE_STATIC_REPLACE_OLD_SYNC);
     rj_member_rename(group, member, write->replaced);
     rj_restart_session(group, member, member->session_timeout_ms);
+}
+
+/* Unlike other refusals it names the group's generation, protocol and leader. */
+static void refuse_replacement(struct rj_coord *coord, const struct rj_write *write, int16_t error)
+{
+    const struct rj_group *group = write->group;
+    struct rj_join_group_response *response = rj_join_response(coord, write->origin.version);
+    response->error_code = error;
+    response->generation_id = group->generation_id;
+    response->protocol_type = group->protocol_type;
+    response->protocol_name = group->protocol_name.data ? group->protocol_name : response->protocol_name;
+    response->leader = write->old_leader.data ? write->old_leader : RJ_EMPTY_STRING;
+    rj_reply(coord, &write->origin, response, RJ_RULE_STATIC_STABLE_PERSIST_FAIL);
 }
 
 static void finish_replacement(struct rj_coord *coord, struct rj_write *write, int16_t error)
@@ -297,19 +316,15 @@ static void finish_replacement(struct rj_coord *coord, struct rj_write *write, i
                        informs && leads);
         return;
     }
+    bool owed = write->is_overwritten;
+    write->is_overwritten = false;
     if (member != NULL) {
-        struct rj_join_group_response *response = rj_join_response(coord, write->origin.version);
-        bool owed = rj_parked_take(&member->join);
+        owed = rj_parked_take(&member->join);
         rj_parked_forget(&member->join);
         group->awaiting_join_count--;
-        response->error_code = error;
-        response->generation_id = group->generation_id;
-        response->protocol_type = group->protocol_type;
-        response->protocol_name = group->protocol_name.data ? group->protocol_name : response->protocol_name;
-        response->leader = write->old_leader.data ? write->old_leader : RJ_EMPTY_STRING;
-        if (owed)
-            rj_reply(coord, &write->origin, response, RJ_RULE_STATIC_STABLE_PERSIST_FAIL);
     }
+    if (owed)
+        refuse_replacement(coord, write, error);
     undo_replacement(write);
 }
 
