@@ -225,12 +225,11 @@ static void find_expired(struct story_group *group, struct story_rebalance *reba
         bool expired = silent_ms >= member->session_timeout_ms - 500;
         if (expired)
             add_event(group, member, "expired", rebalance->trigger.frame, exchange->response_time_us,
-                      "%s was removed after %lld ms of silence (session timeout %d ms)", member->client_id,
+                      "was removed after %lld ms of silence (session timeout %d ms)",
                       (long long)silent_ms, (int)member->session_timeout_ms);
         else
             add_event(group, member, "dropped", rebalance->trigger.frame, exchange->response_time_us,
-                      "%s is not in generation %d: it did not join in time", member->client_id,
-                      (int)list->generation_id);
+                      "did not join in time: generation %d is without it", (int)list->generation_id);
         if (rebalance->trigger.cause != STORY_UNKNOWN || !expired)
             continue;
         rebalance->trigger.cause = STORY_MEMBER_EXPIRED;
@@ -286,10 +285,10 @@ static struct story_member *joined_as(struct story_group *group, const struct ca
         member->has_assignment = old->has_assignment;
         member->returned_generation = story_latest(group) ? response->generation_id : 0;
         add_event(group, member, "static-returned", exchange->response_frame, exchange->response_time_us,
-                  "%s returned as instance %s under a new member id", member->client_id, member->instance_id);
+                  "returned as instance %s under a new member id", member->instance_id);
     } else if (member->generation == 0) {
-        add_event(group, member, "joined", exchange->response_frame, exchange->response_time_us, "%s joined from %s",
-                  member->client_id, member->host);
+        add_event(group, member, "joined", exchange->response_frame, exchange->response_time_us, "joined from %s",
+                  member->host);
     }
     member->presence = STORY_IN;
     return member;
@@ -321,10 +320,9 @@ static void on_join_response(struct story *story, const struct capture_exchange 
     }
     if (member->generation != response->generation_id && member->returned_generation != response->generation_id) {
         int64_t waited_us = exchange->request_time_us - latest->trigger.time_us;
-        if (waited_us > latest->slowest_us || latest->slowest_client == NULL) {
-            free(latest->slowest_client);
+        if (waited_us > latest->slowest_us || latest->slowest == NULL) {
             latest->slowest_us = waited_us;
-            latest->slowest_client = rejoin_strdup(member->client_id);
+            latest->slowest = member;
         }
     }
     member->generation = response->generation_id;
@@ -352,9 +350,8 @@ static void on_sync(struct story *story, const struct capture_exchange *exchange
     bool cooperative = strcmp(latest->protocol, "cooperative-sticky") == 0;
     if (json_object_get(latest->members, member->id) == NULL && member->has_assignment && !cooperative &&
         latest->continued && member->returned_generation != latest->generation && pause_us > latest->pause_us) {
-        free(latest->pause_client);
         latest->pause_us = pause_us;
-        latest->pause_client = rejoin_strdup(member->client_id);
+        latest->paused = member;
     }
     json_decref(member->assignment);
     member->assignment = text_assignment(response->assignment);
@@ -386,7 +383,7 @@ static void on_heartbeat(struct story *story, const struct capture_exchange *exc
     if (response->error_code == RJ_KAFKA_UNKNOWN_MEMBER_ID && member->presence == STORY_IN) {
         member->presence = STORY_GONE;
         add_event(group, member, "refused", exchange->response_frame, exchange->response_time_us,
-                  "%s is not known any more (UNKNOWN_MEMBER_ID)", member->client_id);
+                  "is not known any more (UNKNOWN_MEMBER_ID)");
     } else if (response->error_code != RJ_KAFKA_UNKNOWN_MEMBER_ID) {
         member->seen_us = exchange->request_time_us;
     }
@@ -402,8 +399,7 @@ static void left(struct story_group *group, struct story_member *member, const s
     char *said = text_of(reason);
     member->presence = STORY_GONE;
     add_event(group, member, itself ? "left" : "removed", exchange->response_frame, exchange->response_time_us,
-              "%s %s%s%s", member->client_id, itself ? "left" : "was removed by another client", said[0] ? ": " : "",
-              said);
+              "%s%s%s", itself ? "left" : "was removed by another client", said[0] ? ": " : "", said);
     free(said);
     if (was_in)
         set_trigger(group, itself ? STORY_MEMBER_LEFT : STORY_MEMBER_REMOVED, member->client_id, member->id, reason,
@@ -513,8 +509,6 @@ static void free_group(struct story_group *group)
         free_trigger(&group->rebalances[i].trigger);
         free(group->rebalances[i].protocol);
         free(group->rebalances[i].leader);
-        free(group->rebalances[i].pause_client);
-        free(group->rebalances[i].slowest_client);
         json_decref(group->rebalances[i].members);
     }
     for (size_t i = 0; i < group->event_count; i++) {

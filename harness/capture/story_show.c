@@ -32,7 +32,7 @@ static json_t *rebalance_json(const struct story_rebalance *rebalance)
                      "started_at_ms", (json_int_t)(rebalance->trigger.time_us / 1000), "ended_at_ms",
                      (json_int_t)(rebalance->ended_us / 1000), "pause_ms", (json_int_t)(rebalance->pause_us / 1000),
                      "reason", rebalance->trigger.reason, "protocol", rebalance->protocol, "leader",
-                     rebalance->leader, "waited_for", rebalance->slowest_client ? rebalance->slowest_client : "",
+                     rebalance->leader, "waited_for", rebalance->slowest ? rebalance->slowest->client_id : "",
                      "waited_ms", (json_int_t)(rebalance->slowest_us > 0 ? rebalance->slowest_us / 1000 : 0),
                      "members", members);
 }
@@ -76,46 +76,67 @@ json_t *story_json(const struct story *story, const struct capture_counts *count
 
 /* ---- Text ---------------------------------------------------------------------------------------------------------- */
 
-static void print_members(const struct story_rebalance *rebalance, FILE *out)
+/* The client id; where several members have the same, with the start of what is random in the member id. */
+static const char *name_of(const struct story_group *group, const char *member_id, const char *client_id, char *out,
+                           size_t out_len)
 {
+    size_t same = 0, len = strlen(client_id);
+    for (size_t i = 0; i < group->member_count; i++)
+        same += strcmp(group->members[i]->client_id, client_id) == 0 && group->members[i]->instance_id[0] == 0;
+    const char *tail = strncmp(member_id, client_id, len) == 0 && member_id[len] == '-' ? member_id + len + 1 : member_id;
+    if (same > 1 && member_id[0])
+        snprintf(out, out_len, "%s/%.8s", client_id, tail);
+    else
+        snprintf(out, out_len, "%s", client_id);
+    return out;
+}
+
+static void print_members(const struct story_group *group, const struct story_rebalance *rebalance, FILE *out)
+{
+    char name[256];
     const char *id;
     json_t *member;
     json_object_foreach(rebalance->members, id, member) {
         char owns[512];
         text_partitions(json_object_get(member, "assignment"), owns, sizeof(owns));
-        fprintf(out, "      %-16s %s%s\n", json_string_value(json_object_get(member, "client_id")), owns,
-                strcmp(rebalance->leader, id) == 0 ? "   (leader)" : "");
+        name_of(group, id, json_string_value(json_object_get(member, "client_id")), name, sizeof(name));
+        fprintf(out, "      %-24s %s%s\n", name, owns, strcmp(rebalance->leader, id) == 0 ? "   (leader)" : "");
     }
 }
 
-static void print_rebalance(const struct story_rebalance *rebalance, FILE *out)
+static void print_rebalance(const struct story_group *group, const struct story_rebalance *rebalance, FILE *out)
 {
-    char time[32];
+    char time[32], name[256];
     int64_t took_us = rebalance->ended_us - rebalance->trigger.time_us;
     text_time(rebalance->trigger.time_us, time, sizeof(time));
     fprintf(out, "\n  %s frame %llu: generation %d, because %s", time, (unsigned long long)rebalance->trigger.frame,
             (int)rebalance->generation, cause_sentence(rebalance->trigger.cause));
     if (rebalance->trigger.client_id[0])
-        fprintf(out, ": %s", rebalance->trigger.client_id);
+        fprintf(out, ": %s", name_of(group, rebalance->trigger.member_id, rebalance->trigger.client_id, name,
+                                     sizeof(name)));
     fprintf(out, " [%s]\n", story_cause_name(rebalance->trigger.cause));
     if (rebalance->trigger.reason[0])
         fprintf(out, "      it says: \"%s\"\n", rebalance->trigger.reason);
     fprintf(out, "      took %lld ms, to frame %llu; protocol %s", (long long)(took_us / 1000),
             (unsigned long long)rebalance->ended_frame, rebalance->protocol);
-    if (rebalance->slowest_client && rebalance->slowest_us > 0 && rebalance->continued)
+    if (rebalance->slowest && rebalance->slowest_us > 0 && rebalance->continued)
         fprintf(out, "; waited %lld ms for %s to join", (long long)(rebalance->slowest_us / 1000),
-                rebalance->slowest_client);
-    if (rebalance->pause_client)
-        fprintf(out, "; %s stood still for %lld ms", rebalance->pause_client, (long long)(rebalance->pause_us / 1000));
+                name_of(group, rebalance->slowest->id, rebalance->slowest->client_id, name, sizeof(name)));
+    if (rebalance->paused)
+        fprintf(out, "; %s stood still for %lld ms",
+                name_of(group, rebalance->paused->id, rebalance->paused->client_id, name, sizeof(name)),
+                (long long)(rebalance->pause_us / 1000));
     fputc('\n', out);
-    print_members(rebalance, out);
+    print_members(group, rebalance, out);
 }
 
-static void print_event(const struct story_event *event, FILE *out)
+static void print_event(const struct story_group *group, const struct story_event *event, FILE *out)
 {
-    char time[32];
+    char time[32], name[256];
     text_time(event->time_us, time, sizeof(time));
-    fprintf(out, "  %s frame %llu: %s\n", time, (unsigned long long)event->frame, event->text);
+    fprintf(out, "  %s frame %llu: %s%s%s\n", time, (unsigned long long)event->frame,
+            name_of(group, event->member_id, event->client_id, name, sizeof(name)), event->member_id[0] ? " " : "",
+            event->text);
 }
 
 /* How often each cause with each client: what a reader wants to know first. */
@@ -152,18 +173,20 @@ static void print_group(const struct story *story, const struct story_group *gro
                 (int)group->rebalances[group->rebalance_count - 1].generation);
     fputc('\n', out);
     print_summary(group, out);
+    char name[256];
     size_t event = 0;
     for (size_t i = 0; i < group->rebalance_count; i++) {
         while (event < group->event_count && group->events[event].frame < group->rebalances[i].trigger.frame)
-            print_event(&group->events[event++], out);
-        print_rebalance(&group->rebalances[i], out);
+            print_event(group, &group->events[event++], out);
+        print_rebalance(group, &group->rebalances[i], out);
     }
     while (event < group->event_count)
-        print_event(&group->events[event++], out);
+        print_event(group, &group->events[event++], out);
     size_t alive = 0;
     for (size_t i = 0; i < group->member_count; i++)
         if (story_is_alive(story, group->members[i]))
-            fprintf(out, "%s%s", alive++ ? ", " : "  at the end: ", group->members[i]->client_id);
+            fprintf(out, "%s%s", alive++ ? ", " : "  at the end: ",
+                    name_of(group, group->members[i]->id, group->members[i]->client_id, name, sizeof(name)));
     fprintf(out, "%s\n", alive ? "" : "  at the end: no members");
 }
 

@@ -36,9 +36,9 @@ struct story_rebalance {
     int64_t ended_us;            /* the latest SyncGroup success */
     uint64_t ended_frame;
     int64_t pause_us;            /* the longest time that a member stood without its assignment */
-    char *pause_client;
+    const struct story_member *paused;
     int64_t slowest_us;          /* the last JoinGroup that it waited for */
-    char *slowest_client;
+    const struct story_member *slowest;
     bool continued;              /* there was a generation before it */
     json_t *members;
 };
