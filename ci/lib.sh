@@ -92,6 +92,8 @@ ctags      ctags -              universal-ctags
 gcov       command gcov         gcc
 cross-s390x command s390x-linux-gnu-gcc gcc-s390x-linux-gnu
 cross-i686 command i686-linux-gnu-gcc gcc-i686-linux-gnu
+cross-armhf command arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+cross-armhf-libc file /usr/arm-linux-gnueabihf/lib/crti.o libc6-dev-armhf-cross
 cross-s390x-libc file /usr/s390x-linux-gnu/lib/crti.o libc6-dev-s390x-cross
 cross-i686-libc file /usr/i686-linux-gnu/lib/crti.o libc6-dev-i386-cross
 qemu       command qemu-s390x   qemu-user

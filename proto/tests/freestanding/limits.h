@@ -1,0 +1,5 @@
+#ifndef REJOIN_FREESTANDING_LIMITS_H
+#define REJOIN_FREESTANDING_LIMITS_H
+#define INT_MAX __INT_MAX__
+#define INT_MIN (-INT_MAX - 1)
+#endif
