@@ -120,7 +120,8 @@ def a_parked_join_holds_back_what_is_behind_it():
         assert answer(other)[0] == 3
         assert time.monotonic() - began < 0.5, "another connection is not held back"
         assert answer(shared)[0] == 1
-        assert 0.6 < time.monotonic() - began < 5
+        took = time.monotonic() - began
+        assert 0.6 < took < 8, took
         assert answer(shared)[0] == 2
 
 
