@@ -96,8 +96,10 @@ class Plans:
         """What makes a member that is zero in memory; the member before it is not known."""
         if field.is_array:
             return [("SET_NULL", here, 0), ("SET4", f"{here} + (uint16_t)offsetof(struct rj_bytes, len)", 0)]
-        if field.is_struct or field.type in VIEWS:
+        if field.is_struct:
             return [("SET_NULL", here, 0)]
+        if field.type in VIEWS: # its length too: whoever adds up lengths does not ask for null first
+            return [("SET_ZERO16", here, 0)]
         size = SCALARS[field.type][1]
         return [(f"SET{size}" if size < 16 else "SET_ZERO16", here, 0)]
 
