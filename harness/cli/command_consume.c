@@ -14,8 +14,9 @@
 enum { ADDRESSES_MAX = 64, TOPICS_MAX = 256 };
 
 enum flag {
-    OPTION_BOOTSTRAP = 256, OPTION_GROUP, OPTION_TOPIC, OPTION_ASSIGNOR, OPTION_INSTANCE_ID, OPTION_CLIENT_ID, OPTION_RACK,
-    OPTION_COMMIT, OPTION_RESET, OPTION_MAX_RECORDS, OPTION_DURATION_MS, OPTION_JSON, OPTION_SESSION_TIMEOUT_MS,
+    OPTION_BOOTSTRAP = 256, OPTION_GROUP, OPTION_TOPIC, OPTION_ASSIGNOR, OPTION_INSTANCE_ID, OPTION_CLIENT_ID,
+    OPTION_RACK, OPTION_COMMIT, OPTION_RESET, OPTION_MAX_RECORDS, OPTION_DURATION_MS, OPTION_JSON,
+    OPTION_SESSION_TIMEOUT_MS,
     OPTION_HEARTBEAT_INTERVAL_MS, OPTION_REBALANCE_TIMEOUT_MS, OPTION_COMMIT_INTERVAL_MS, OPTION_METADATA_MAX_AGE_MS,
     OPTION_MAX_VERSION, OPTION_LEAVE, OPTION_MISBEHAVE, OPTION_LIST_MISBEHAVIOURS, OPTION_HELP,
 };
@@ -59,8 +60,8 @@ static const char help[] =
     "  --instance-id ID           static membership                            (REJOIN_INSTANCE_ID)\n"
     "  --client-id ID             default rejoin                               (REJOIN_CLIENT_ID)\n"
     "  --rack ID                  where this client is, for rack-aware assignors\n"
-    "  --commit auto|manual|none  auto: at intervals; manual: after each batch of records. Both also before partitions\n"
-    "                             are given up. Default auto\n"
+    "  --commit auto|manual|none  auto: at intervals; manual: after each batch of records. Both also before\n"
+    "                             partitions are given up. Default auto\n"
     "  --reset earliest|latest|none  where to begin without a committed offset; default earliest\n"
     "  --max-records N            close after N records\n"
     "  --duration-ms N            close after that time                        (REJOIN_DEADLINE_MS)\n"

@@ -64,7 +64,7 @@ static int64_t now_ms(struct consume_host *host)
     return (int64_t)uv_now(&host->loop);
 }
 
-/* ---- Connections -------------------------------------------------------------------------------------------------- */
+/* ---- Connections ------------------------------------------------------------------------------------------------- */
 
 static void free_link(uv_handle_t *handle)
 {
@@ -230,7 +230,7 @@ static void disconnect_link(struct link *link)
         close_link(link);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------------------- */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
 struct sending { uv_write_t write; uint8_t bytes[]; };
 
@@ -270,7 +270,7 @@ static void send_request(struct consume_host *host, const struct rj_consumer_act
         free(sending);
 }
 
-/* ---- Records ------------------------------------------------------------------------------------------------------- */
+/* ---- Records ----------------------------------------------------------------------------------------------------- */
 
 static void note_consumed(struct consume_host *host, struct rj_string topic, int32_t partition, int64_t offset,
                           int32_t leader_epoch)
@@ -344,7 +344,7 @@ static void take_records(struct consume_host *host, const struct rj_consumer_act
     note_consumed(host, action->as.records.topic, action->as.records.partition, offset, leader_epoch);
 }
 
-/* ---- Steps --------------------------------------------------------------------------------------------------------- */
+/* ---- Steps ------------------------------------------------------------------------------------------------------- */
 
 static void take_action(struct consume_host *host, const struct rj_consumer_action *action)
 {

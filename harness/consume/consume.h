@@ -18,8 +18,8 @@ struct consume_options {
     int64_t duration_ms; /* close after that time; -1: never */
 };
 
-/* Joins the group and stays until SIGTERM or SIGINT, max_records, duration_ms or a fatal error. 0: closed in good order, 1:
- * a fatal error was printed, 4: the host itself failed. */
+/* Joins the group and stays until SIGTERM or SIGINT, max_records, duration_ms or a fatal error. 0: closed in good
+ * order, 1: a fatal error was printed, 4: the host itself failed. */
 int consume_run(const struct consume_options *options);
 
 #endif

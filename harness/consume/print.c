@@ -79,7 +79,8 @@ void consume_print_committed(const struct consume_printer *printer, int64_t now_
         print_time(printer, now_ms);
         printf("commit");
         for (int32_t i = 0; i < action->as.partitions.partition_count; i++) {
-            printf(" %.*s-%d@%lld", list[i].topic.len, list[i].topic.data, list[i].partition, (long long)list[i].offset);
+            printf(" %.*s-%d@%lld", list[i].topic.len, list[i].topic.data, list[i].partition,
+                   (long long)list[i].offset);
             if (list[i].error_code != 0)
                 printf("=%s", rj_kafka_error_name(list[i].error_code));
         }

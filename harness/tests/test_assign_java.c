@@ -1,7 +1,8 @@
-/* The assignors against Kafka's own: random problems are solved here and by the Java classes, and every answer compared.
+/* The assignors against Kafka's own: random problems are solved here and by the Java classes, and every answer
+ * compared.
  *
- * REJOIN_ASSIGN_CASES problems of each assignor (300 without it), from REJOIN_SEED (1). Skipped where there is no Java or
- * no kafka-clients jar under ${REJOIN_CACHE:-$HOME/.cache/rejoin}/kafka-VERSION (ci/kafka fetch brings it). */
+ * REJOIN_ASSIGN_CASES problems of each assignor (300 without it), from REJOIN_SEED (1). Skipped where there is no
+ * Java or no kafka-clients jar under ${REJOIN_CACHE:-$HOME/.cache/rejoin}/kafka-VERSION (ci/kafka fetch brings it). */
 #include "../proto/src/assign/context.h"
 #include "support/memory.h"
 
@@ -55,7 +56,8 @@ static struct rj_string text(const char *chars) { return (struct rj_string){char
 static void new_topic(int32_t t)
 {
     struct rj_assign_topic *topic = &problem.topics[t];
-    *topic = (struct rj_assign_topic){text(topic_names[t]), (int32_t)random_below(one_in(8) ? PARTITIONS_MAX : 8), NULL};
+    uint32_t most = one_in(8) ? PARTITIONS_MAX : 8;
+    *topic = (struct rj_assign_topic){text(topic_names[t]), (int32_t)random_below(most), NULL};
     if (!problem.uses_racks)
         return;
     uint32_t replicas = 1 + random_below(3), shape = random_below(3);
@@ -64,7 +66,8 @@ static void new_topic(int32_t t)
             uint32_t rack = shape == 0 ? ((uint32_t)p + r) % 3 : random_below(4);
             problem.racks[t][p][r] = one_in(40) ? RJ_NULL_STRING : text(rack_names[rack]);
         }
-        problem.partition_racks[t][p] = (struct rj_string_array){problem.racks[t][p], one_in(60) ? 0 : (int32_t)replicas};
+        int32_t count = one_in(60) ? 0 : (int32_t)replicas;
+        problem.partition_racks[t][p] = (struct rj_string_array){problem.racks[t][p], count};
     }
     topic->partition_racks = problem.partition_racks[t];
 }
@@ -183,7 +186,8 @@ static void subscribe(int32_t m, enum rj_assignor assignor, struct rj_arena *are
     struct rj_consumer_protocol_subscription *subscription = &problem.subscriptions[m];
     rj_message_init(&rj_consumer_protocol_subscription_schema, subscription);
     subscription->topics.items = rj_arena_alloc(arena, TOPICS_MAX * sizeof(struct rj_string));
-    subscription->owned_partitions.items = rj_arena_alloc(arena, TOPICS_MAX * sizeof *subscription->owned_partitions.items);
+    subscription->owned_partitions.items =
+        rj_arena_alloc(arena, TOPICS_MAX * sizeof *subscription->owned_partitions.items);
     for (int32_t t = 0; t < problem.topic_count; t++) {
         if (member->subscribes[t])
             subscription->topics.items[subscription->topics.count++] = problem.topics[t].name;
@@ -250,12 +254,12 @@ static void print_problem(FILE *out, int number, enum rj_assignor assignor)
 static void print_answer(FILE *out, const char *word)
 {
     for (int32_t m = 0; m < problem.member_count; m++) {
-        fprintf(out, "%s %s", word, problem.members[m].id);
+        struct rj_consumer_protocol_assignment_topic_partition_array topics = problem.outputs[m].assigned_partitions;
         const char *separator = " ";
-        for (int32_t i = 0; i < problem.outputs[m].assigned_partitions.count; i++)
-            for (int32_t k = 0; k < problem.outputs[m].assigned_partitions.items[i].partitions.count; k++, separator = ",")
-                fprintf(out, "%s%s/%d", separator, problem.outputs[m].assigned_partitions.items[i].topic.data,
-                        problem.outputs[m].assigned_partitions.items[i].partitions.items[k]);
+        fprintf(out, "%s %s", word, problem.members[m].id);
+        for (int32_t i = 0; i < topics.count; i++)
+            for (int32_t k = 0; k < topics.items[i].partitions.count; k++, separator = ",")
+                fprintf(out, "%s%s/%d", separator, topics.items[i].topic.data, topics.items[i].partitions.items[k]);
         fputs(*separator == ' ' ? " -\n" : "\n", out);
     }
 }

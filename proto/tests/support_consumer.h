@@ -1,5 +1,5 @@
-/* One consumer core against a script: the test answers its requests one by one, in virtual time. Connections open at once;
- * ApiVersions, Metadata and FindCoordinator are answered by the script itself. */
+/* One consumer core against a script: the test answers its requests one by one, in virtual time. Connections open at
+ * once; ApiVersions, Metadata and FindCoordinator are answered by the script itself. */
 #ifndef REJOIN_TESTS_SUPPORT_CONSUMER_H
 #define REJOIN_TESTS_SUPPORT_CONSUMER_H
 
@@ -49,7 +49,8 @@ void scripted_disconnect(struct scripted *script, uint32_t connection_id);
 /* Lets time pass; requests pile up. */
 void scripted_pass(struct scripted *script, int64_t ms);
 
-/* Takes the consumer through JoinGroup (as member m, who leads two that are not there) and SyncGroup to a stable generation. */
+/* Takes the consumer through JoinGroup (as member m, who leads two that are not there) and SyncGroup to a stable
+ * generation. */
 void scripted_join(struct scripted *script, int32_t generation_id);
 void scripted_answer_join(struct scripted *script, int32_t generation_id, const char *member_id, bool as_leader);
 /* Assigns partitions 0 to count-1 of the topic. */

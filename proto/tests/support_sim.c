@@ -92,7 +92,7 @@ static struct rj_uuid entropy(struct sim *sim)
     return uuid;
 }
 
-/* ---- The queue of what is under way --------------------------------------------------------------------------------- */
+/* ---- The queue of what is under way ------------------------------------------------------------------------------ */
 
 static struct message *new_message(enum message_kind kind, int link)
 {
@@ -148,7 +148,7 @@ static void to_consumer(struct sim *sim, struct message *message)
     enqueue(sim, message, link->to_consumer_ms);
 }
 
-/* ---- Brokers -------------------------------------------------------------------------------------------------------- */
+/* ---- Brokers ----------------------------------------------------------------------------------------------------- */
 
 static const struct rj_message_schema *record_schema(enum rj_message_kind kind, int16_t record_type)
 {
@@ -445,7 +445,7 @@ static bool take_request(struct sim *sim, struct message *message)
     return false;
 }
 
-/* ---- Consumers ------------------------------------------------------------------------------------------------------ */
+/* ---- Consumers --------------------------------------------------------------------------------------------------- */
 
 static void step_consumer(struct sim *sim, int number, struct rj_consumer_event event);
 
@@ -662,7 +662,7 @@ static void deliver(struct sim *sim, struct message *message)
     free_message(message);
 }
 
-/* ---- The run ------------------------------------------------------------------------------------------------------- */
+/* ---- The run ----------------------------------------------------------------------------------------------------- */
 
 static int64_t next_ms(const struct sim *sim)
 {
@@ -876,7 +876,7 @@ void sim_produce(struct sim *sim, int32_t records_per_second)
     sim->produced_ms = sim->now_ms;
 }
 
-/* ---- Questions ----------------------------------------------------------------------------------------------------- */
+/* ---- Questions --------------------------------------------------------------------------------------------------- */
 
 const struct rj_consumer *sim_consumer(const struct sim *sim, int consumer) { return sim->clients[consumer].consumer; }
 uint32_t sim_owned(const struct sim *sim, int consumer) { return sim->clients[consumer].owned; }

@@ -1,9 +1,9 @@
-/* Core against core: consumers and coordinators in virtual time, with a network between them that delays, loses and breaks.
- * Everything follows from the seed.
+/* Core against core: consumers and coordinators in virtual time, with a network between them that delays, loses and
+ * breaks. Everything follows from the seed.
  *
- * Brokers answer ApiVersions, Metadata, FindCoordinator, ListOffsets and Fetch from what the simulation holds, the rest by
- * their rj_coord. A broker takes the next request of a connection when the answer to the last one has left, as Kafka does.
- * The log of __consumer_offsets is common to all brokers, so that a coordinator can move. */
+ * Brokers answer ApiVersions, Metadata, FindCoordinator, ListOffsets and Fetch from what the simulation holds, the
+ * rest by their rj_coord. A broker takes the next request of a connection when the answer to the last one has left,
+ * as Kafka does. The log of __consumer_offsets is common to all brokers, so that a coordinator can move. */
 #ifndef REJOIN_TESTS_SUPPORT_SIM_H
 #define REJOIN_TESTS_SUPPORT_SIM_H
 

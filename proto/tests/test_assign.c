@@ -21,7 +21,10 @@ struct example {
     const char *expected;   /* "A=t0 t1|B=" with topics sorted */
 };
 
-static struct rj_string cut(const char *from, const char *end) { return (struct rj_string){from, (int32_t)(end - from)}; }
+static struct rj_string cut(const char *from, const char *end)
+{
+    return (struct rj_string){from, (int32_t)(end - from)};
+}
 
 static const char *until(const char *from, const char *stops)
 {
@@ -165,7 +168,8 @@ static const struct example examples[] = {
      "A=t/0 t/3|B=t/1 t/4|C=t/2 t/5"},
     {"range R1", RJ_ASSIGNOR_RANGE, {"t:7", "u:2"}, {"A t,u", "B t,u", "C t,u"},
      "A=t/0 t/1 t/2 u/0|B=t/3 t/4 u/1|C=t/5 t/6"},
-    {"range R2", RJ_ASSIGNOR_RANGE, {"u:2", "t:7"}, {"A t", "B t,u", "C u"}, "A=t/0 t/1 t/2 t/3|B=t/4 t/5 t/6 u/0|C=u/1"},
+    {"range R2", RJ_ASSIGNOR_RANGE, {"u:2", "t:7"}, {"A t", "B t,u", "C u"},
+     "A=t/0 t/1 t/2 t/3|B=t/4 t/5 t/6 u/0|C=u/1"},
     {"range R3: a static member comes first", RJ_ASSIGNOR_RANGE, {"t:7", "u:2"}, {"A t,u", "B t,u", "C=zz t,u"},
      "A=t/3 t/4 u/1|B=t/5 t/6|C=t/0 t/1 t/2 u/0"},
     {"range, fewer partitions than members", RJ_ASSIGNOR_RANGE, {"t:2"}, {"A t", "B t", "C t"}, "A=t/0|B=t/1|C="},
@@ -215,8 +219,8 @@ static void test_a_topic_without_metadata_is_skipped(void **state)
 static void test_a_claim_of_a_partition_that_does_not_exist_is_dropped(void **state)
 {
     (void)state;
-    run_example(&(struct example){"phantom", RJ_ASSIGNOR_COOPERATIVE_STICKY, {"t:2"}, {"A t g=1 t/0,t/7", "B t g=1 t/1"},
-                                  "A=t/0|B=t/1"});
+    run_example(&(struct example){"phantom", RJ_ASSIGNOR_COOPERATIVE_STICKY, {"t:2"},
+                                  {"A t g=1 t/0,t/7", "B t g=1 t/1"}, "A=t/0|B=t/1"});
 }
 
 /* Unreadable user data is no claim (KAFKA-7962). */

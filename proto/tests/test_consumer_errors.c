@@ -1,5 +1,5 @@
-/* What the client does about each error of each answer: every cell of the table that consumer/reactions.c draws, seen from
- * the wire. */
+/* What the client does about each error of each answer: every cell of the table that consumer/reactions.c draws, seen
+ * from the wire. */
 #include "support_consumer.h"
 
 #include <setjmp.h>

@@ -142,8 +142,11 @@ static void test_each_fault_shows_on_the_wire(void **state)
         /* What shows, or for the one that leaves something out: what is missing. */
         const char *with = row->shows != NULL ? bad : good, *without = row->shows != NULL ? good : bad;
         const char *shows = row->shows != NULL ? row->shows : "Heartbeat(1 m)";
-        if (strstr(with, shows) == NULL || strstr(without, shows) != NULL)
-            failed += 1, print_error("%s: good %s\n                    bad  %s\n", rj_consumer_fault_name(row->fault).data, good, bad);
+        if (strstr(with, shows) == NULL || strstr(without, shows) != NULL) {
+            failed++;
+            print_error("%s: good %s\n                    bad  %s\n", rj_consumer_fault_name(row->fault).data, good,
+                        bad);
+        }
     }
     assert_int_equal(failed, 0);
     for (int fault = 0; fault < RJ_CONSUMER_FAULT_COUNT; fault++)

@@ -270,7 +270,7 @@ static void test_old_versions_work(void **state)
     sim_destroy(sim);
 }
 
-/* ---- Random schedules ---------------------------------------------------------------------------------------------- */
+/* ---- Random schedules -------------------------------------------------------------------------------------------- */
 
 /* Cooperative members are all of one kind: behind a coordinator move only the protocol that was chosen is known of each
  * member, so that one that does not offer it may not come back (23). */
@@ -318,8 +318,8 @@ static void random_event(struct sim *sim, bool cooperative, int *live, int *star
     }
 }
 
-/* Whatever happened, the group settles once the network is calm: every partition is owned exactly once. Along the way no
- * two members of one generation own the same partition (support_sim.c), and no record is skipped. */
+/* Whatever happened, the group settles once the network is calm: every partition is owned exactly once. Along the way
+ * no two members of one generation own the same partition (support_sim.c), and no record is skipped. */
 static void run_schedule(uint64_t seed, bool cooperative)
 {
     struct sim_config config = {.seed = seed, .brokers = 3, .partitions = 6};

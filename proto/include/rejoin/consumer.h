@@ -29,7 +29,7 @@ struct rj_consumer;
       "commits with the previous generation after a rebalance")                                                        \
     X(HEARTBEAT_PROMISED_ID, "heartbeat-promised-id", "cl-hb-start",                                                   \
       "heartbeats with an id that it knows only from MEMBER_ID_REQUIRED, before it joins")                             \
-    X(NEVER_LEAVE, "never-leave", "cl-leave-on-close", "closes as a dynamic member without LeaveGroup")                  \
+    X(NEVER_LEAVE, "never-leave", "cl-leave-on-close", "closes as a dynamic member without LeaveGroup")               \
     X(IGNORE_16, "ignore-16", "cl-hb-16", "ignores NOT_COORDINATOR on heartbeats and commits")                         \
     X(IGNORE_HEARTBEAT_27, "ignore-heartbeat-27", "cl-hb-27-rejoin-same-id",                                           \
       "ignores REBALANCE_IN_PROGRESS on heartbeats")                                                                   \

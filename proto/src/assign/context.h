@@ -1,5 +1,6 @@
-/* What the assignors share: the input turned into numbers. Members and topics are indexes, a partition is its number in the
- * list of all partitions of all subscribed topics (topics by name, then partition), and a result is the owner of each. */
+/* What the assignors share: the input turned into numbers. Members and topics are indexes, a partition is its number
+ * in the list of all partitions of all subscribed topics (topics by name, then partition), and a result is the owner
+ * of each. */
 #ifndef REJOIN_SRC_ASSIGN_CONTEXT_H
 #define REJOIN_SRC_ASSIGN_CONTEXT_H
 

@@ -1,6 +1,6 @@
-/* The order in which java.util.HashMap walks its entries: by bucket, within one bucket in the order of insertion. Kafka's
- * sticky assignors walk such maps, and their results depend on it. (A bucket of eight or more entries becomes a tree, whose
- * order is not reproduced.) */
+/* The order in which java.util.HashMap walks its entries: by bucket, within one bucket in the order of insertion.
+ * Kafka's sticky assignors walk such maps, and their results depend on it. (A bucket of eight or more entries becomes
+ * a tree, whose order is not reproduced.) */
 #ifndef REJOIN_SRC_ASSIGN_JAVA_ORDER_H
 #define REJOIN_SRC_ASSIGN_JAVA_ORDER_H
 

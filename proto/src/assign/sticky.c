@@ -16,8 +16,8 @@ void sticky_give(struct sticky *sticky, int32_t partition, int32_t member)
     sticky->count[member]++;
 }
 
-/* General builder, cooperative: a partition that its new owner does not claim, and that somebody who claims it lost. Claims
- * of any age count, as the claimant may still be working on it. */
+/* General builder, cooperative: a partition that its new owner does not claim, and that somebody who claims it lost.
+ * Claims of any age count, as the claimant may still be working on it. */
 static enum rj_err withhold_moving(struct sticky *sticky)
 {
     struct assign_context *context = sticky->context;

@@ -1,5 +1,5 @@
-/* What members claim, and whose claim holds (KAFKA-12984): the higher generation wins; within one generation a partition
- * that two claim is taken from both. */
+/* What members claim, and whose claim holds (KAFKA-12984): the higher generation wins; within one generation a
+ * partition that two claim is taken from both. */
 #include "assign/java_order.h"
 #include "assign/sticky.h"
 

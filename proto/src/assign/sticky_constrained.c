@@ -1,6 +1,6 @@
-/* Equal subscriptions: every member keeps what it owns up to its quota, the rest is dealt in a circle. With racks, only what
- * lies in the member's rack is kept, and matches are dealt first. Quotas: every member gets `least`, `extra_count` of them
- * one more. */
+/* Equal subscriptions: every member keeps what it owns up to its quota, the rest is dealt in a circle. With racks,
+ * only what lies in the member's rack is kept, and matches are dealt first. Quotas: every member gets `least`,
+ * `extra_count` of them one more. */
 #include "assign/sticky.h"
 
 #include <string.h>
@@ -28,7 +28,8 @@ static void remove_at(struct int_list *list, int32_t index)
 static bool kept_first(const void *context, int32_t a, int32_t b)
 {
     const struct assign_context *all = context;
-    int32_t number_a = a - all->first_partition[all->topic_of[a]], number_b = b - all->first_partition[all->topic_of[b]];
+    int32_t number_a = a - all->first_partition[all->topic_of[a]];
+    int32_t number_b = b - all->first_partition[all->topic_of[b]];
     return number_a != number_b ? number_a < number_b : a < b;
 }
 
@@ -143,7 +144,8 @@ static int32_t deal(struct constrained *build, int32_t partition, int32_t member
 }
 
 /* The next member of the list, from an index on and around, whose rack has the partition; NO_ONE: none. */
-static int32_t next_in_rack(const struct constrained *build, int32_t partition, const struct int_list *list, int32_t from)
+static int32_t next_in_rack(const struct constrained *build, int32_t partition, const struct int_list *list,
+                            int32_t from)
 {
     const struct assign_context *context = build->sticky->context;
     for (int32_t i = 0; i < list->count; i++) {

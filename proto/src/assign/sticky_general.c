@@ -1,6 +1,6 @@
-/* Unequal subscriptions: keep what is validly owned, give every free partition to its least loaded subscriber, then move
- * partitions one by one from loaded to less loaded members until no move helps; go back to before the moves where they
- * did not improve the balance. */
+/* Unequal subscriptions: keep what is validly owned, give every free partition to its least loaded subscriber, then
+ * move partitions one by one from loaded to less loaded members until no move helps; go back to before the moves
+ * where they did not improve the balance. */
 #include "assign/java_order.h"
 #include "assign/sticky.h"
 

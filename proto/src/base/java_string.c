@@ -1,8 +1,8 @@
 /* Strings as Java sees them: sequences of UTF-16 units. */
 #include "rejoin/base.h"
 
-/* UTF-8 bytes compare as code points do; UTF-16 puts what lies beyond U+FFFF (first byte 0xf0 and up, there written with
- * surrogates from 0xd800) before U+E000 to U+FFFF (first bytes 0xee and 0xef). */
+/* UTF-8 bytes compare as code points do; UTF-16 puts what lies beyond U+FFFF (first byte 0xf0 and up, there written
+ * with surrogates from 0xd800) before U+E000 to U+FFFF (first bytes 0xee and 0xef). */
 static int unit_order(uint8_t byte)
 {
     if (byte == 0xee || byte == 0xef)

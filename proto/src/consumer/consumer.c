@@ -31,7 +31,7 @@ void rj_consumer_config_init(struct rj_consumer_config *config)
     memset(config->version_caps, 0xff, sizeof config->version_caps);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
 
 static bool copy_config(struct rj_consumer *c, const struct rj_consumer_config *config)
 {
@@ -148,7 +148,7 @@ void rj_consumer_destroy(struct rj_consumer *c)
     c->allocator.free(c->allocator.context, c, sizeof *c);
 }
 
-/* ---- Events ------------------------------------------------------------------------------------------------------- */
+/* ---- Events ------------------------------------------------------------------------------------------------------ */
 
 static void take_body(struct rj_consumer *c, const struct in_flight *request, int16_t version, const void *body)
 {
@@ -343,7 +343,7 @@ enum rj_err rj_consumer_step(struct rj_consumer *c, const struct rj_consumer_eve
     return RJ_OK;
 }
 
-/* ---- Questions ---------------------------------------------------------------------------------------------------- */
+/* ---- Questions --------------------------------------------------------------------------------------------------- */
 
 int64_t rj_consumer_next_deadline_ms(const struct rj_consumer *c) { return c->deadline_ms; }
 

@@ -1,5 +1,5 @@
-/* Memory of the consumer: growing lists, owned strings, and what lives for one step. A failure is noted once and ends the
- * step. */
+/* Memory of the consumer: growing lists, owned strings, and what lives for one step. A failure is noted once and ends
+ * the step. */
 #include "consumer/state.h"
 
 #include <string.h>

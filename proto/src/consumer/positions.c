@@ -128,12 +128,14 @@ static void ask_committed(struct rj_consumer *c, struct connection *connection)
         consumer_send(c, connection, RJ_API_OFFSET_FETCH, version, request);
 }
 
-/* ListOffsets to one leader for everything of it that is to be reset; one topic entry a partition is legal and simple. */
+/* ListOffsets to one leader for everything of it that is to be reset; one topic entry a partition is legal and
+ * simple. */
 static void ask_listed(struct rj_consumer *c, struct connection *connection, int32_t leader)
 {
     int16_t version = connection_version(c, connection, RJ_API_LIST_OFFSETS);
     struct rj_list_offsets_request *request = consumer_step_alloc(c, 1, sizeof *request);
-    struct rj_list_offsets_request_list_offsets_topic *topics = consumer_step_alloc(c, c->partition_count, sizeof *topics);
+    struct rj_list_offsets_request_list_offsets_topic *topics =
+        consumer_step_alloc(c, c->partition_count, sizeof *topics);
     int32_t count = 0;
     if (request == NULL || topics == NULL)
         return;

@@ -6,8 +6,8 @@
 
 enum column { JOIN, SYNC, HEARTBEAT, COMMIT, OFFSET_FETCH, FIND, LEAVE, COLUMN_COUNT };
 
-/* Rows are errors, columns APIs. Heartbeat 14: no broker sends it, and nothing is lost by waiting. SyncGroup 14: Java takes
- * it for fatal although coordinators since 4.0 send it while they load; a rejoin is safe. */
+/* Rows are errors, columns APIs. Heartbeat 14: no broker sends it, and nothing is lost by waiting. SyncGroup 14: Java
+ * takes it for fatal although coordinators since 4.0 send it while they load; a rejoin is safe. */
 static const struct { int16_t error; struct verdict cells[COLUMN_COUNT]; } table[] = {
     /*    JoinGroup                             SyncGroup                             Heartbeat
           OffsetCommit                          OffsetFetch                           FindCoordinator  LeaveGroup */
@@ -22,7 +22,8 @@ static const struct { int16_t error; struct verdict cells[COLUMN_COUNT]; } table
           CELL(RESET_KEEP_ID, CL_COMMIT_22),    NONE,                                 NONE,            NONE}},
     {25, {CELL(RESET, CL_JOIN_25_RESET),        CELL(RESET, CL_SYNC_25_RESET),        CELL(RESET, CL_HB_25_RESET),
           CELL(RESET, CL_COMMIT_25),            NONE,                                 NONE,            NONE}},
-    {27, {CELL(RETRY, CL_JOIN_27_RETRY),        CELL(REJOIN, CL_SYNC_27_REJOIN),      CELL(REJOIN, CL_HB_27_REJOIN_SAME_ID),
+    {27, {CELL(RETRY, CL_JOIN_27_RETRY),        CELL(REJOIN, CL_SYNC_27_REJOIN),
+          CELL(REJOIN, CL_HB_27_REJOIN_SAME_ID),
           CELL(REJOIN, CL_COMMIT_27),           CELL(RETRY, CL_OFFSET_FETCH_RETRY),   NONE,            NONE}},
     {79, {CELL(TAKE_ID, CL_JOIN_79_REJOIN),     NONE,                                 NONE,
           NONE,                                 NONE,                                 NONE,            NONE}},
@@ -37,9 +38,9 @@ static const struct { int16_t error; struct verdict cells[COLUMN_COUNT]; } table
     {88, {NONE,                                 NONE,                                 NONE,
           NONE,                                 CELL(RETRY, CL_OFFSET_FETCH_88),      NONE,            NONE}},
     {24, {NONE,                                 NONE,                                 NONE,
-          NONE,                                 NONE,                                 CELL(FATAL, CL_FIND_FATAL), NONE}},
+          NONE,                                 NONE,                           CELL(FATAL, CL_FIND_FATAL), NONE}},
     {30, {NONE,                                 NONE,                                 NONE,
-          NONE,                                 NONE,                                 CELL(FATAL, CL_FIND_FATAL), NONE}},
+          NONE,                                 NONE,                           CELL(FATAL, CL_FIND_FATAL), NONE}},
 };
 
 /* Every other error. */

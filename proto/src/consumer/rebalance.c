@@ -15,7 +15,7 @@ bool partition_is_revoking(const struct rj_consumer *c, const struct partition *
     return !partition->is_ghost && partition->is_revoking;
 }
 
-/* ---- Prepare ------------------------------------------------------------------------------------------------------ */
+/* ---- Prepare ----------------------------------------------------------------------------------------------------- */
 
 static bool is_subscribed(const struct rj_consumer *c, struct rj_string topic)
 {
@@ -221,7 +221,7 @@ void rebalance_finish_revocation(struct rj_consumer *c)
     partition_remove(c, partition_is_revoking);
 }
 
-/* ---- JoinGroup ----------------------------------------------------------------------------------------------------- */
+/* ---- JoinGroup --------------------------------------------------------------------------------------------------- */
 
 /* When to join again after a failure: at once the first time, backed off where it fails in the same way again. */
 static void join_failed(struct rj_consumer *c, int16_t error_code, bool at_once)
@@ -331,7 +331,7 @@ static void drive_assigning(struct rj_consumer *c)
         rebalance_send_sync(c, NULL, 0);
 }
 
-/* ---- SyncGroup ----------------------------------------------------------------------------------------------------- */
+/* ---- SyncGroup --------------------------------------------------------------------------------------------------- */
 
 /* Deliberate fault: everything for oneself, though nobody asked. */
 static int32_t follower_assignment(struct rj_consumer *c, struct rj_sync_group_request_assignment *assignment)

@@ -1,7 +1,8 @@
 /* The state of one consumer, and what its parts offer to each other.
  *
- * Every step takes its event in, then drives: each part looks at the state and does what is due now, and says when it wants
- * to be looked at again. Nothing is done because of where the code came from, only because of what the state is. */
+ * Every step takes its event in, then drives: each part looks at the state and does what is due now, and says when it
+ * wants to be looked at again. Nothing is done because of where the code came from, only because of what the state
+ * is. */
 #ifndef REJOIN_SRC_CONSUMER_STATE_H
 #define REJOIN_SRC_CONSUMER_STATE_H
 
@@ -194,7 +195,7 @@ void consumer_fail(struct rj_consumer *c, int16_t api_key, int16_t error_code, e
 typedef bool (*partition_filter)(const struct rj_consumer *c, const struct partition *partition);
 void consumer_tell_partitions(struct rj_consumer *c, enum rj_consumer_action_type type, partition_filter select);
 
-/* ---- connections.c ------------------------------------------------------------------------------------------------ */
+/* ---- connections.c ----------------------------------------------------------------------------------------------- */
 
 struct connection *connection_by_id(struct rj_consumer *c, uint32_t id);
 struct connection *connection_for(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id);
@@ -215,7 +216,7 @@ struct in_flight *consumer_send(struct rj_consumer *c, struct connection *connec
 bool consumer_is_out(const struct rj_consumer *c, int16_t api_key);
 void consumer_ignore_answers(struct rj_consumer *c, int16_t api_key);
 
-/* ---- reactions.c -------------------------------------------------------------------------------------------------- */
+/* ---- reactions.c ------------------------------------------------------------------------------------------------- */
 
 enum reaction {
     REACTION_DONE,          /* no error */
@@ -234,7 +235,7 @@ struct verdict { enum reaction reaction; enum rj_rule rule; };
 /* What the client does about an error of an API: the table of the rule book. */
 struct verdict consumer_judge(int16_t api_key, int16_t error_code);
 
-/* ---- discovery.c -------------------------------------------------------------------------------------------------- */
+/* ---- discovery.c ------------------------------------------------------------------------------------------------- */
 
 void discovery_drive(struct rj_consumer *c);
 void discovery_take_metadata(struct rj_consumer *c, const struct rj_metadata_response *response);
@@ -245,7 +246,7 @@ void discovery_forget_coordinator(struct rj_consumer *c);
 const struct known_topic *metadata_topic(const struct rj_consumer *c, struct rj_string name);
 const struct known_partition *metadata_partition(const struct rj_consumer *c, struct rj_string topic, int32_t number);
 
-/* ---- membership.c, rebalance.c ------------------------------------------------------------------------------------- */
+/* ---- membership.c, rebalance.c ----------------------------------------------------------------------------------- */
 
 void membership_drive(struct rj_consumer *c);
 void membership_take_heartbeat(struct rj_consumer *c, const struct in_flight *request,
@@ -272,20 +273,20 @@ void rebalance_send_sync(struct rj_consumer *c, const struct rj_sync_group_reque
 bool partition_is_owned(const struct rj_consumer *c, const struct partition *partition); /* not a ghost */
 bool partition_is_revoking(const struct rj_consumer *c, const struct partition *partition);
 
-/* ---- leader.c ------------------------------------------------------------------------------------------------------ */
+/* ---- leader.c ---------------------------------------------------------------------------------------------------- */
 
 /* Keeps what the JoinGroup answer says of the group. false: it cannot be read, and the consumer failed. */
 bool leader_take_group(struct rj_consumer *c, const struct rj_join_group_response *response);
 void leader_drive(struct rj_consumer *c); /* while ASSIGNING */
 void leader_note_signature(struct rj_consumer *c);
 
-/* ---- leave.c ------------------------------------------------------------------------------------------------------- */
+/* ---- leave.c ----------------------------------------------------------------------------------------------------- */
 
 void leave_drive(struct rj_consumer *c); /* while closing */
 void leave_send(struct rj_consumer *c, const char *reason); /* for dynamic members that stop polling, and on close */
 void leave_done(struct rj_consumer *c);
 
-/* ---- commit.c ------------------------------------------------------------------------------------------------------ */
+/* ---- commit.c ---------------------------------------------------------------------------------------------------- */
 
 void commit_drive(struct rj_consumer *c);
 /* Everything consumed and not yet committed, of the partitions that select says. false: there is nothing to commit. */
@@ -298,7 +299,7 @@ bool commit_is_pending(const struct rj_consumer *c, enum commit_reason reason);
 void commit_give_up(struct rj_consumer *c, int16_t error_code); /* all that wait, because the membership is gone */
 void commit_between_join_and_sync(struct rj_consumer *c);       /* deliberate fault */
 
-/* ---- positions.c, fetch.c ------------------------------------------------------------------------------------------- */
+/* ---- positions.c, fetch.c ---------------------------------------------------------------------------------------- */
 
 void positions_drive(struct rj_consumer *c);
 void positions_take_committed(struct rj_consumer *c, const struct in_flight *request,
