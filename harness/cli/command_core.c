@@ -19,17 +19,43 @@ static const char help[] =
     "  disconnect, reload, unload, load, load_begin, load_end, commit, fail_append, end_txn, deny, inactive, max_size,\n"
     "  force_dead, state, log, encode, decode\n\n"
     "A refused request's answer carries the rule that refused it.\n\n"
+#ifdef REJOIN_KNOCKOUT
+    "  --without RULE   that rule is switched off\n\n"
+#endif
     "exit codes: 0 fine; 3 usage, unreadable FILE\n";
+
+#ifdef REJOIN_KNOCKOUT
+extern enum rj_rule rj_knocked_out;
+
+static bool knock_out(const char *id)
+{
+    rj_knocked_out = rj_rule_by_id((struct rj_string){id, (int32_t)strlen(id)});
+    return rj_knocked_out != RJ_RULE_NONE;
+}
+#else
+static bool knock_out(const char *id)
+{
+    (void)id;
+    return false;
+}
+#endif
 
 int command_core(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},
+#ifdef REJOIN_KNOCKOUT
+        {"without", required_argument, NULL, 'w'},
+#endif
+        {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option != 'h')
+        if (option == 'h') {
+            fputs(help, stdout);
+            return REJOIN_EXIT_FINE;
+        }
+        if (option != 'w' || !knock_out(optarg))
             return REJOIN_EXIT_USAGE;
-        fputs(help, stdout);
-        return REJOIN_EXIT_FINE;
     }
     const char *path = optind < argc ? argv[optind] : NULL;
     FILE *in = path ? fopen(path, "r") : stdin;

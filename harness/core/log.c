@@ -139,7 +139,7 @@ void core_print_records(struct core_session *session, size_t from, size_t to)
 
 void core_op_log(struct core_session *session) { core_print_records(session, 0, session->log_count); }
 
-/* ---- Unloading and loading ------------------------------------------------------------------------------------------- */
+/* ---- Unloading and loading --------------------------------------------------------------------------------------- */
 
 void core_op_unload(struct core_session *session)
 {

@@ -5,7 +5,10 @@
 
 static const uint64_t multiplier = 0x5deece66dull, mask = (1ull << 48) - 1;
 
-void java_random_seed(struct java_random *random, int64_t seed) { random->state = ((uint64_t)seed ^ multiplier) & mask; }
+void java_random_seed(struct java_random *random, int64_t seed)
+{
+    random->state = ((uint64_t)seed ^ multiplier) & mask;
+}
 
 void java_random_bytes(struct java_random *random, uint8_t *bytes, size_t len)
 {

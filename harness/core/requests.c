@@ -39,7 +39,7 @@ const struct rj_subscription_views *core_views(struct rj_arena *arena, const str
     return views;
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
 static void free_request(struct core_request *request)
 {
@@ -85,7 +85,8 @@ static json_t *drop_unknown_fields(struct core_session *session, const struct rj
             continue;
         }
         json_t *warning = json_pack("{s:s++, s:s}", "warn", "field ", name,
-                                    " unknown in this version, or left at its default", "api", rj_api_name(schema->api_key));
+                                    " unknown in this version, or left at its default", "api",
+                                    rj_api_name(schema->api_key));
         json_dumpf(warning, session->out, JSON_COMPACT);
         fputc('\n', session->out);
         json_decref(warning);
@@ -117,7 +118,11 @@ static bool read_body(struct core_session *session, struct core_request *request
     return err == RJ_OK;
 }
 
-static int nibble(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; }
+static int nibble(char c)
+{
+    char lower = (char)(c | 32);
+    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
 
 static bool read_hex(struct core_request *request, const char *hex)
 {
@@ -177,7 +182,7 @@ static struct core_request *read_request(struct core_session *session, const jso
     return request;
 }
 
-/* ---- Answering ---------------------------------------------------------------------------------------------------------- */
+/* ---- Answering --------------------------------------------------------------------------------------------------- */
 
 static void print_head(struct core_session *session, const struct core_request *request)
 {
@@ -207,7 +212,8 @@ static json_t *at_pointer(json_t *body, const char *pointer)
     while (body != NULL && *pointer == '/') {
         size_t len = strcspn(++pointer, "/");
         snprintf(name, sizeof(name), "%.*s", (int)len, pointer);
-        body = json_is_array(body) ? json_array_get(body, (size_t)strtoul(name, NULL, 10)) : json_object_get(body, name);
+        body = json_is_array(body) ? json_array_get(body, (size_t)strtoul(name, NULL, 10))
+                                   : json_object_get(body, name);
         pointer += len;
     }
     return body;
@@ -273,7 +279,7 @@ void core_take_reply(struct core_session *session, const struct rj_reply *reply)
     request->answered = true;
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------------------------- */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
 static void draw_uuid(struct core_session *session, struct rj_uuid *uuid, struct java_random *after, bool *from_list)
 {

@@ -23,7 +23,7 @@ void core_error(struct core_session *session, const char *format, ...)
     json_decref(error);
 }
 
-/* ---- Stepping -------------------------------------------------------------------------------------------------------- */
+/* ---- Stepping ---------------------------------------------------------------------------------------------------- */
 
 enum rj_err core_step(struct core_session *session, struct rj_event *event)
 {
@@ -81,7 +81,7 @@ int64_t core_next_timer_ms(const struct core_session *session)
     return next_ms;
 }
 
-/* ---- Simple operations --------------------------------------------------------------------------------------------------- */
+/* ---- Simple operations ------------------------------------------------------------------------------------------- */
 
 static int64_t number_or(const json_t *op, const char *name, int64_t otherwise)
 {
@@ -158,7 +158,7 @@ static void push_uuids(struct core_session *session, const json_t *op)
     }
 }
 
-/* ---- Dispatching ---------------------------------------------------------------------------------------------------------- */
+/* ---- Dispatching ------------------------------------------------------------------------------------------------- */
 
 static bool run_log_op(struct core_session *session, const char *name)
 {

@@ -14,7 +14,7 @@ static json_t *text(struct rj_string string)
     return string.data ? json_stringn(string.data, (size_t)string.len) : json_null();
 }
 
-/* ---- Answers of the coordinator itself, off the record -------------------------------------------------------------------- */
+/* ---- Answers of the coordinator itself, off the record ----------------------------------------------------------- */
 
 static json_t *ask(struct core_session *session, int16_t api_key, int16_t version, const void *body)
 {
@@ -78,7 +78,7 @@ static json_t *listed_groups(struct core_session *session)
     return groups;
 }
 
-/* ---- What no request shows ----------------------------------------------------------------------------------------------- */
+/* ---- What no request shows --------------------------------------------------------------------------------------- */
 
 static void see_group(void *context, const struct rj_group_view *group)
 {
@@ -166,7 +166,7 @@ void core_op_state(struct core_session *session)
     json_decref(state);
 }
 
-/* ---- Codec only ------------------------------------------------------------------------------------------------------------ */
+/* ---- Codec only -------------------------------------------------------------------------------------------------- */
 
 void core_op_encode(struct core_session *session, const json_t *op)
 {

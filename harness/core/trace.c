@@ -41,8 +41,10 @@ static const char *kind_of(const struct trace *trace, int16_t api_key)
     case 8: return trace->is_member ? "commit" : trace->member_id.len > 0 ? "commit-other" : "commit-anonymous";
     case 9: return "fetch";
     case 11:
-        return trace->is_promised ? "join-promised"
-               : trace->member_id.len == 0 ? "join-new" : member_kind(trace, "join-leader", "join-follower", "join-other");
+        if (trace->is_promised)
+            return "join-promised";
+        return trace->member_id.len == 0 ? "join-new"
+                                         : member_kind(trace, "join-leader", "join-follower", "join-other");
     case 12: return trace->is_member ? "heartbeat" : "heartbeat-other";
     case 13: return trace->is_member ? "leave" : trace->is_promised ? "leave-promised" : "leave-other";
     case 14: return member_kind(trace, "sync-leader", "sync-follower", "sync-other");

@@ -50,7 +50,7 @@ void core_close(struct core_session *session)
     free(session->uncommitted);
 }
 
-/* ---- Settings ---------------------------------------------------------------------------------------------------------- */
+/* ---- Settings ---------------------------------------------------------------------------------------------------- */
 
 static int64_t setting(const json_t *op, const char *alias, const char *property, int64_t otherwise)
 {
@@ -114,7 +114,7 @@ void core_op_config(struct core_session *session, const json_t *op)
     core_op_load(session, true);
 }
 
-/* ---- Topics -------------------------------------------------------------------------------------------------------------- */
+/* ---- Topics ------------------------------------------------------------------------------------------------------ */
 
 static int compare_topics(const void *a, const void *b)
 {
@@ -192,7 +192,7 @@ void core_op_topics(struct core_session *session, const json_t *op)
     core_step(session, &event);
 }
 
-/* ---- Rights: everything is allowed but what "deny" lists ----------------------------------------------------------------- */
+/* ---- Rights: everything is allowed but what "deny" lists --------------------------------------------------------- */
 
 static const struct { const char *name; int code; } types[] = {
     {"TOPIC", RJ_RESOURCE_TOPIC}, {"GROUP", RJ_RESOURCE_GROUP}, {"CLUSTER", RJ_RESOURCE_CLUSTER},

@@ -323,7 +323,8 @@ class Generator:
         return self.rng.choice([
             lambda: self.fetch(group), lambda: self.fetch(group),
             lambda: self.request(15, self.rng.choice([0, 3, 4, 5, 6]), {"groups": [group]}),
-            lambda: self.request(16, 5, {"statesFilter": self.rng.choice([[], ["stable"], ["Empty"]]), "typesFilter": []}),
+            lambda: self.request(16, 5, {"statesFilter": self.rng.choice([[], ["stable"], ["Empty"]]),
+                                         "typesFilter": []}),
             lambda: self.request(16, self.rng.choice([0, 3]), {}),
             lambda: self.delete_group(group),
             lambda: self.request(47, 0, {"groupId": group, "topics": [

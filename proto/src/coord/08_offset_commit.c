@@ -46,7 +46,8 @@ static struct rj_verdict judge_group(const struct rj_commit *commit)
         return RJ_ACCEPTED; /* oc-empty-anon: whatever the ids say */
     RJ_REQUIRE(!is_anonymous(request), OC_ANON_NONEMPTY, UNKNOWN_MEMBER_ID);
     struct rj_verdict verdict =
-        rj_judge_member(group, request->member_id, request->group_instance_id,
+        rj_judge_member(group, rj_member_find(group, request->member_id), request->member_id,
+                        request->group_instance_id,
                         (struct rj_rule_set){RJ_RULE_OC_MEMBER_CHECKS, RJ_RULE_OC_MEMBER_CHECKS,
                                              RJ_RULE_OC_MEMBER_CHECKS});
     if (verdict.rule != RJ_RULE_NONE)

@@ -114,7 +114,7 @@ static struct rj_verdict judge_stable(const struct facts *facts, const struct rj
     return RJ_ACCEPTED;
 }
 
-/* ---- Sizes ----------------------------------------------------------------------------------------------------------- */
+/* ---- Sizes ------------------------------------------------------------------------------------------------------- */
 
 static const struct rj_offset *value_of(const struct facts *facts, const struct rj_offset_partition *partition)
 {
@@ -158,7 +158,7 @@ static size_t room_for(const struct facts *facts)
     return len;
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------- */
+/* ---- Answers ----------------------------------------------------------------------------------------------------- */
 
 static answer_partition no_offset(int32_t index, int16_t error)
 {

@@ -45,7 +45,7 @@ static struct facts look_up(const struct rj_call *call)
     return facts;
 }
 
-/* ---- Judging ------------------------------------------------------------------------------------------------------- */
+/* ---- Judging ----------------------------------------------------------------------------------------------------- */
 
 static struct rj_verdict judge_request(const struct rj_call *call, const struct facts *facts)
 {
@@ -100,7 +100,7 @@ static struct rj_verdict judge_known(const struct rj_call *call, const struct fa
                UNKNOWN_SERVER_ERROR);
     if (is_promised)
         return RJ_ACCEPTED;
-    return rj_judge_member(facts->group, facts->member_id, request->group_instance_id,
+    return rj_judge_member(facts->group, facts->member, facts->member_id, request->group_instance_id,
                            (struct rj_rule_set){RJ_RULE_JOIN_UNKNOWN_INSTANCE, RJ_RULE_JOIN_FENCED_INSTANCE,
                                                 RJ_RULE_JOIN_UNKNOWN_MEMBER});
 }
@@ -114,7 +114,7 @@ static struct rj_string echo(const struct facts *facts, enum rj_rule rule)
     return no_echo ? RJ_EMPTY_STRING : facts->member_id;
 }
 
-/* ---- Applying ------------------------------------------------------------------------------------------------------ */
+/* ---- Applying ---------------------------------------------------------------------------------------------------- */
 
 static void park(const struct rj_call *call, struct rj_group *group, struct rj_member *member)
 {
@@ -262,7 +262,7 @@ static bool rejoin(const struct rj_call *call, const struct facts *facts)
     return true;
 }
 
-/* ---- Static replacement ---------------------------------------------------------------------------------------------- */
+/* ---- Static replacement ------------------------------------------------------------------------------------------ */
 
 static void persist_replacement(const struct rj_call *call, struct rj_group *group, struct rj_write *write,
                                 struct rj_member *member)
@@ -338,7 +338,7 @@ static bool replace(const struct rj_call *call, const struct facts *facts, struc
     return true;
 }
 
-/* ---- New members ------------------------------------------------------------------------------------------------------ */
+/* ---- New members ------------------------------------------------------------------------------------------------- */
 
 static bool enter_new(const struct rj_call *call, const struct facts *facts)
 {

@@ -40,7 +40,7 @@ static struct rj_verdict judge_member(const struct facts *facts)
     RJ_REQUIRE(facts->group->state != RJ_GROUP_DEAD, HB_DEAD, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(facts->group->state != RJ_GROUP_EMPTY, HB_EMPTY, UNKNOWN_MEMBER_ID);
     struct rj_verdict verdict =
-        rj_judge_member(facts->group, request->member_id, request->group_instance_id,
+        rj_judge_member(facts->group, facts->member, request->member_id, request->group_instance_id,
                         (struct rj_rule_set){RJ_RULE_HB_INSTANCE_UNKNOWN, RJ_RULE_HB_INSTANCE_FENCED,
                                              RJ_RULE_HB_UNKNOWN_MEMBER});
     if (verdict.rule != RJ_RULE_NONE)

@@ -18,7 +18,10 @@ struct facts {
 
 typedef struct rj_leave_group_request_member_identity leaver;
 
-static int32_t leaver_count(const struct facts *facts) { return facts->version < 3 ? 1 : facts->request->members.count; }
+static int32_t leaver_count(const struct facts *facts)
+{
+    return facts->version < 3 ? 1 : facts->request->members.count;
+}
 
 static leaver leaver_at(const struct facts *facts, int32_t i)
 {
@@ -51,7 +54,7 @@ static struct rj_verdict judge_leaver(const struct rj_group *group, const leaver
     }
     if (identity != NULL && identity->is_pending)
         return RJ_ACCEPTED;
-    return rj_judge_member(group, who->member_id, who->group_instance_id,
+    return rj_judge_member(group, identity ? identity->member : NULL, who->member_id, who->group_instance_id,
                            (struct rj_rule_set){RJ_RULE_LEAVE_UNKNOWN_MEMBER, RJ_RULE_LEAVE_FENCED,
                                                 RJ_RULE_LEAVE_UNKNOWN_MEMBER});
 }

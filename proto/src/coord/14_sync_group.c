@@ -53,7 +53,7 @@ static struct rj_verdict judge_member(const struct facts *facts)
     RJ_REQUIRE(group != NULL && group->state != RJ_GROUP_EMPTY, SYNC_UNKNOWN_GROUP, UNKNOWN_MEMBER_ID);
     RJ_REQUIRE(group->state != RJ_GROUP_DEAD, SYNC_DEAD, COORDINATOR_NOT_AVAILABLE);
     struct rj_verdict verdict =
-        rj_judge_member(group, request->member_id, request->group_instance_id,
+        rj_judge_member(group, facts->member, request->member_id, request->group_instance_id,
                         (struct rj_rule_set){RJ_RULE_SYNC_INSTANCE_UNKNOWN, RJ_RULE_SYNC_INSTANCE_FENCED,
                                              RJ_RULE_SYNC_UNKNOWN_MEMBER});
     if (verdict.rule != RJ_RULE_NONE)
@@ -65,7 +65,7 @@ static struct rj_verdict judge_member(const struct facts *facts)
     return RJ_ACCEPTED;
 }
 
-/* ---- The leader's assignment ------------------------------------------------------------------------------------------ */
+/* ---- The leader's assignment ------------------------------------------------------------------------------------- */
 
 static int compare(const struct rj_assigned *a, const struct rj_assigned *b)
 {

@@ -43,7 +43,8 @@ static struct rj_verdict judge(const struct rj_commit *commit)
                    || request->group_instance_id.data != NULL;
     if (!has_ids || (request->generation_id_or_member_epoch < 0 && group->state == RJ_GROUP_EMPTY))
         return RJ_ACCEPTED;
-    verdict = rj_judge_member(group, request->member_id, request->group_instance_id,
+    verdict = rj_judge_member(group, rj_member_find(group, request->member_id), request->member_id,
+                              request->group_instance_id,
                               (struct rj_rule_set){RJ_RULE_TOC_CHECKS, RJ_RULE_TOC_CHECKS, RJ_RULE_TOC_CHECKS});
     if (verdict.rule != RJ_RULE_NONE)
         return verdict;

@@ -137,7 +137,8 @@ bool rj_offset_delete(const struct rj_call *call)
         return false;
     struct rj_offset_delete_response *response = rj_write_take(sweep.write, sizeof(*response));
     *response = (struct rj_offset_delete_response){.error_code = 0};
-    response->topics.items = rj_write_take(sweep.write, (size_t)request->topics.count * sizeof(*response->topics.items));
+    response->topics.items =
+        rj_write_take(sweep.write, (size_t)request->topics.count * sizeof(*response->topics.items));
     sweep.write->origin = call->origin;
     sweep.write->body = response;
     apply_pass(call, &facts, &sweep, places, true);

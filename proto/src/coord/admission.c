@@ -97,17 +97,22 @@ const struct rj_cell *rj_admission_cell(enum rj_request_kind kind, enum rj_group
     return &cells[kind][state];
 }
 
-struct rj_verdict rj_judge_member(const struct rj_group *group, struct rj_string member_id,
-                                  struct rj_string instance_id, struct rj_rule_set rules)
+/* A guard whose rule depends on the request. */
+#define REQUIRE_BY(condition, rule_value, ERROR)                                                                       \
+    do {                                                                                                               \
+        if (!RJ_HOLDS_BY(rule_value, condition))                                                                       \
+            return (struct rj_verdict){rule_value, RJ_KAFKA_##ERROR};                                                  \
+    } while (0)
+
+struct rj_verdict rj_judge_member(const struct rj_group *group, const struct rj_member *member,
+                                  struct rj_string member_id, struct rj_string instance_id, struct rj_rule_set rules)
 {
     if (instance_id.data != NULL) {
         const struct rj_member *holder = rj_member_by_instance(group, instance_id);
-        if (holder == NULL)
-            return (struct rj_verdict){rules.instance_unknown, RJ_KAFKA_UNKNOWN_MEMBER_ID};
-        if (!rj_string_equal(holder->node.key, member_id))
-            return (struct rj_verdict){rules.instance_fenced, RJ_KAFKA_FENCED_INSTANCE_ID};
+        REQUIRE_BY(holder != NULL, rules.instance_unknown, UNKNOWN_MEMBER_ID);
+        REQUIRE_BY(holder == NULL || rj_string_equal(holder->node.key, member_id), rules.instance_fenced,
+                   FENCED_INSTANCE_ID);
     }
-    if (rj_member_find(group, member_id) == NULL)
-        return (struct rj_verdict){rules.unknown_member, RJ_KAFKA_UNKNOWN_MEMBER_ID};
+    REQUIRE_BY(member != NULL, rules.unknown_member, UNKNOWN_MEMBER_ID);
     return RJ_ACCEPTED;
 }

@@ -27,7 +27,7 @@ bool rj_txn_offset_commit(const struct rj_call *call);
 bool rj_delete_groups(const struct rj_call *call);
 bool rj_offset_delete(const struct rj_call *call);
 
-/* ---- Admission: what a state does with a request that is otherwise in order (2.14 of the rule book) ------------- */
+/* ---- Admission: what a state does with a request that is otherwise in order (2.14 of the rule book) -------------- */
 
 enum rj_request_kind {
     RJ_REQUEST_JOIN_NEW,        /* JoinGroup with an empty id */
@@ -58,11 +58,11 @@ enum rj_admission {
 struct rj_cell { enum rj_admission admission; enum rj_rule rule; int16_t error; };
 const struct rj_cell *rj_admission_cell(enum rj_request_kind kind, enum rj_group_state state);
 
-/* ---- What several requests check ---------------------------------------------------------------------------------- */
+/* ---- What several requests check --------------------------------------------------------------------------------- */
 
-/* The member that a request names: instance id first, as Kafka does. */
+/* The member that a request names: instance id first, as Kafka does. member: found by the id, or NULL. */
 struct rj_rule_set { enum rj_rule instance_unknown, instance_fenced, unknown_member; };
-struct rj_verdict rj_judge_member(const struct rj_group *group, struct rj_string member_id,
-                                  struct rj_string instance_id, struct rj_rule_set rules);
+struct rj_verdict rj_judge_member(const struct rj_group *group, const struct rj_member *member,
+                                  struct rj_string member_id, struct rj_string instance_id, struct rj_rule_set rules);
 
 #endif

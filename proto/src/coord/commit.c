@@ -36,7 +36,7 @@ static size_t room_for(const struct rj_offset_commit_request *request)
     return room;
 }
 
-/* ---- The answer ------------------------------------------------------------------------------------------------------ */
+/* ---- The answer -------------------------------------------------------------------------------------------------- */
 
 static struct rj_offset_commit_response_topic *answer_topic(struct rj_commit *commit, int32_t t)
 {
@@ -61,7 +61,7 @@ static void add_answer(struct rj_commit *commit, int32_t t, int32_t partition, i
         commit->write->rule = rule;
 }
 
-/* ---- The broker's own checks ------------------------------------------------------------------------------------------- */
+/* ---- The broker's own checks ------------------------------------------------------------------------------------- */
 
 static const struct rj_topic *topic_of(const struct rj_call *call, const request_topic *asked)
 {
@@ -162,7 +162,7 @@ void rj_commit_refuse_forwarded(struct rj_commit *commit, struct rj_verdict verd
                 add_refused(commit, t, p, verdict);
 }
 
-/* ---- Values ---------------------------------------------------------------------------------------------------------- */
+/* ---- Values ------------------------------------------------------------------------------------------------------ */
 
 static struct rj_verdict judge_metadata(const struct rj_commit *commit, const request_partition *asked)
 {

@@ -62,7 +62,7 @@ void rj_limits_init(struct rj_limits *limits)
                                  .member_bytes = 8u << 20, .bytes = SIZE_MAX / 4};
 }
 
-/* ---- Topics ------------------------------------------------------------------------------------------------------------ */
+/* ---- Topics ------------------------------------------------------------------------------------------------------ */
 
 static int compare(struct rj_string a, struct rj_string b)
 {
@@ -95,7 +95,7 @@ const struct rj_topic *rj_topic_by_id(const struct rj_topic_table *table, const 
     return NULL;
 }
 
-/* ---- Rights ------------------------------------------------------------------------------------------------------------ */
+/* ---- Rights ------------------------------------------------------------------------------------------------------ */
 
 static bool names(const struct rj_right *right, struct rj_string name)
 {

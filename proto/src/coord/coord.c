@@ -48,7 +48,7 @@ void rj_coord_destroy(struct rj_coord *coord)
 
 int64_t rj_next_deadline_ms(const struct rj_coord *coord) { return rj_timers_next_ms(&coord->timers); }
 
-/* ---- Requests ------------------------------------------------------------------------------------------------------- */
+/* ---- Requests ---------------------------------------------------------------------------------------------------- */
 
 struct api { int16_t api_key; bool (*serve)(const struct rj_call *call); };
 
@@ -86,7 +86,7 @@ static enum rj_err serve(struct rj_coord *coord, const struct rj_event *event)
     return RJ_OK;
 }
 
-/* ---- Timers --------------------------------------------------------------------------------------------------------- */
+/* ---- Timers ------------------------------------------------------------------------------------------------------ */
 
 static void write_emptied(struct rj_group *group, enum rj_outcome outcome)
 {
@@ -156,7 +156,7 @@ static enum rj_err tick(struct rj_coord *coord)
     return RJ_OK;
 }
 
-/* ---- The step ------------------------------------------------------------------------------------------------------- */
+/* ---- The step ---------------------------------------------------------------------------------------------------- */
 
 static enum rj_err dispatch(struct rj_coord *coord, const struct rj_event *event)
 {

@@ -5,7 +5,7 @@
 #include "coord/parked.h"
 #include "coord/writes.h"
 
-/* ---- Groups ---------------------------------------------------------------------------------------------------- */
+/* ---- Groups ------------------------------------------------------------------------------------------------------ */
 
 static struct rj_group *find_any(const struct rj_coord *coord, struct rj_string group_id)
 {

@@ -23,7 +23,7 @@ void rj_load_begin(struct rj_coord *coord)
     coord->next_position = 0;
 }
 
-/* ---- Records --------------------------------------------------------------------------------------------------------- */
+/* ---- Records ----------------------------------------------------------------------------------------------------- */
 
 static bool load_member(struct rj_group *group, const struct rj_group_metadata_value *value, int32_t i,
                         const struct rj_subscription_views *views)
@@ -203,7 +203,7 @@ bool rj_load_end(struct rj_coord *coord)
     return true;
 }
 
-/* ---- Unloading ------------------------------------------------------------------------------------------------------- */
+/* ---- Unloading --------------------------------------------------------------------------------------------------- */
 
 static void unload_group(struct rj_group *group)
 {

@@ -91,7 +91,7 @@ bool rj_memory_copy_bytes(struct rj_memory *memory, struct rj_bytes from, struct
     return true;
 }
 
-/* ---- Output --------------------------------------------------------------------------------------------------- */
+/* ---- Output ------------------------------------------------------------------------------------------------------ */
 
 void rj_output_reset(struct rj_output *output)
 {

@@ -248,7 +248,7 @@ void rj_offset_push(struct rj_offset_partition *partition, struct rj_offset *off
     }
 }
 
-/* ---- Results of writes --------------------------------------------------------------------------------------------- */
+/* ---- Results of writes ------------------------------------------------------------------------------------------- */
 
 static void commit_partition(struct rj_offset_partition *partition, uint64_t append_id)
 {

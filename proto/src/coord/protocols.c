@@ -172,7 +172,8 @@ static struct rj_protocol_counter *voted_by(const struct rj_member *member, int3
 /* Kafka takes the first of the tied names in the order of a HashMap that holds the names voted for. */
 static bool comes_first(const struct rj_protocol_counter *a, const struct rj_protocol_counter *b, uint32_t capacity)
 {
-    uint32_t bucket_a = rj_member_hash(a->node.key) & (capacity - 1), bucket_b = rj_member_hash(b->node.key) & (capacity - 1);
+    uint32_t bucket_a = rj_member_hash(a->node.key) & (capacity - 1);
+    uint32_t bucket_b = rj_member_hash(b->node.key) & (capacity - 1);
     return bucket_a != bucket_b ? bucket_a < bucket_b : a->first_vote < b->first_vote;
 }
 

@@ -32,7 +32,7 @@ bool rj_cascade_reserve(struct rj_group *group, const struct rj_protocols *joini
     return ok;
 }
 
-/* ---- Answers to parked requests ------------------------------------------------------------------------------------ */
+/* ---- Answers to parked requests ---------------------------------------------------------------------------------- */
 
 static bool take_join(struct rj_group *group, struct rj_member *member, bool *owed)
 {
@@ -160,7 +160,7 @@ enum rj_outcome rj_rebalance_or_complete(struct rj_group *group, struct rj_cause
     return rj_maybe_complete_join(group, cause);
 }
 
-/* ---- Completing the join phase ------------------------------------------------------------------------------------- */
+/* ---- Completing the join phase ----------------------------------------------------------------------------------- */
 
 static void remove_absent_dynamic(struct rj_group *group)
 {

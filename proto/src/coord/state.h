@@ -90,6 +90,10 @@ enum rj_join_timer { RJ_JOIN_TIMER_PHASE, RJ_JOIN_TIMER_INITIAL };
 struct rj_group {
     struct rj_map_node node; /* by id */
     struct rj_coord *coord;
+    /* What every request looks at stands together. */
+    struct rj_map identities;
+    enum rj_group_state state, previous_state;
+    int32_t generation_id;
     /* Existence: exists is what the next request sees, is_committed what a read of committed state sees. */
     bool exists, is_committed;
     uint64_t created_by, deleted_by; /* append ids without a result; 0: none */
@@ -100,14 +104,12 @@ struct rj_group {
     uint64_t visible_from;           /* created without a record: committed with that append or a later one; 0: no */
     int32_t holds;                   /* writes that refer to it */
 
-    enum rj_group_state state, previous_state;
     int64_t state_since_ms; /* -1: unknown (an old record) */
-    int32_t generation_id;
     struct rj_string protocol_type; /* null: a simple group. Its own allocation */
     struct rj_protocol_counter *protocol; /* chosen, held; NULL: none */
     struct rj_string protocol_name; /* its name; null: none */
     struct rj_identity *leader;     /* its holds count this */
-    struct rj_map identities, members, instances, counters;
+    struct rj_map members, instances, counters;
     int32_t pending_count, pending_sync_count, awaiting_join_count;
     int64_t topic_count, topic_bytes; /* over all protocols of all members */
     bool new_member_added;
@@ -123,7 +125,7 @@ struct rj_group {
     int64_t transaction_count;   /* open transactional offsets that no tombstone removes */
 };
 
-/* ---- Offsets --------------------------------------------------------------------------------------------------- */
+/* ---- Offsets ----------------------------------------------------------------------------------------------------- */
 
 /* One record's worth. A partition keeps the committed one and, newest first, those without a result. */
 struct rj_offset {
@@ -156,7 +158,7 @@ struct rj_offset_topic {
     struct rj_map partitions;
 };
 
-/* ---- Writes ---------------------------------------------------------------------------------------------------- */
+/* ---- Writes ------------------------------------------------------------------------------------------------------ */
 
 enum rj_write_kind {
     RJ_WRITE_REPLY,     /* an answer that waits for its records, or (append_id 0) for the records before it */
@@ -239,10 +241,12 @@ struct rj_verdict { enum rj_rule rule; int16_t error; };
 /* A guard of a judge function: unless the condition holds, the request is refused by the rule. In the knock-out build
  * the guard of a rule that is switched off always holds. */
 #ifdef REJOIN_KNOCKOUT
-#define RJ_HOLDS(RULE, condition) ((condition) || rj_rule_is_off(RJ_RULE_##RULE))
+extern enum rj_rule rj_knocked_out;
+#define RJ_HOLDS_BY(rule, condition) ((condition) || rj_knocked_out == (rule))
 #else
-#define RJ_HOLDS(RULE, condition) (condition)
+#define RJ_HOLDS_BY(rule, condition) (condition)
 #endif
+#define RJ_HOLDS(RULE, condition) RJ_HOLDS_BY(RJ_RULE_##RULE, condition)
 #define RJ_REQUIRE(condition, RULE, ERROR)                                                                             \
     do {                                                                                                               \
         if (!RJ_HOLDS(RULE, condition))                                                                                \

@@ -96,7 +96,7 @@ void rj_sweep_finish(struct rj_sweep *sweep, enum rj_write_kind kind)
         rj_write_wait(sweep->coord, sweep->write);
 }
 
-/* ---- Expiry by retention --------------------------------------------------------------------------------------------- */
+/* ---- Expiry by retention ----------------------------------------------------------------------------------------- */
 
 /* What a group's offsets expire from: exp-empty, exp-stable, exp-simple, exp-rebalancing. */
 enum basis { BASIS_NEVER, BASIS_STATE, BASIS_COMMIT };
@@ -182,7 +182,7 @@ bool rj_expire_offsets(struct rj_coord *coord)
     return true;
 }
 
-/* ---- Deleted topics -------------------------------------------------------------------------------------------------- */
+/* ---- Deleted topics ---------------------------------------------------------------------------------------------- */
 
 static bool is_gone(const struct rj_topic_table *before, const struct rj_topic_table *after, struct rj_string name)
 {
