@@ -60,9 +60,16 @@ ALWAYS_INLINE void copy_short(uint8_t *to, const uint8_t *from, size_t len)
         memcpy(&last, from + len - 8, 8);
         memcpy(to, &first, 8);
         memcpy(to + len - 8, &last, 8);
-    } else {
-        for (size_t i = 0; i < len; i++)
-            to[i] = from[i];
+    } else if (len >= 4) {
+        uint32_t first, last;
+        memcpy(&first, from, 4);
+        memcpy(&last, from + len - 4, 4);
+        memcpy(to, &first, 4);
+        memcpy(to + len - 4, &last, 4);
+    } else if (len > 0) {
+        to[0] = from[0];
+        to[len / 2] = from[len / 2];
+        to[len - 1] = from[len - 1];
     }
 }
 
