@@ -244,6 +244,7 @@ enum mock_start mock_start(struct mock_cluster **out, uv_loop_t *loop, const str
     for (int i = 0; i < OFFSETS_PARTITION_COUNT; i++) {
         cluster->coordinators[i].broker_id = i % (options->broker_count > 0 ? options->broker_count : 1);
         cluster->coordinators[i].deadline_ms = INT64_MAX;
+        cluster->coordinators[i].compact_at_len = SIZE_MAX; /* until it has a log */
     }
     seed_random(cluster);
     make_cluster_id(cluster);

@@ -4,10 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMPACT_AT_LEN = 4 * 1024 * 1024 }; /* a few milliseconds of work, 50,000 commits of one partition apart */
+
 /* ---- Records of __consumer_offsets ------------------------------------------------------------------------------- */
 
 static const struct rj_message_schema *record_schema(enum rj_message_kind kind, int16_t record_type)
 {
+    if (record_type == 1) /* all but a few */
+        return kind == RJ_MESSAGE_KEY ? &rj_offset_commit_key_schema : &rj_offset_commit_value_schema;
     /* Those that every commit and every rebalance write are found at once. */
     static const struct rj_message_schema *const frequent[][2] = {
         [1] = {&rj_offset_commit_key_schema, &rj_offset_commit_value_schema},
@@ -62,8 +66,10 @@ static bool make_offsets_topic(struct mock_cluster *cluster)
     if (mock_add_topic(cluster, name, OFFSETS_PARTITION_COUNT, NULL, true) != RJ_KAFKA_NONE)
         return false;
     cluster->offsets_topic = mock_find_topic(cluster, name);
-    for (int i = 0; i < OFFSETS_PARTITION_COUNT; i++)
+    for (int i = 0; i < OFFSETS_PARTITION_COUNT; i++) {
         cluster->coordinators[i].log = mock_find_log(cluster->offsets_topic, i);
+        cluster->coordinators[i].compact_at_len = COMPACT_AT_LEN;
+    }
     return true;
 }
 
@@ -102,8 +108,14 @@ static int16_t store_append(struct mock_cluster *cluster, int32_t partition, con
             return RJ_KAFKA_KAFKA_STORAGE_ERROR;
         room = cluster->scratch.capacity;
     }
-    return mock_append_bytes(cluster, cluster->coordinators[partition].log,
-                        (struct rj_bytes){cluster->scratch.data, (int32_t)len});
+    struct coordinator *coordinator = &cluster->coordinators[partition];
+    int16_t error = mock_append_bytes(cluster, coordinator->log, (struct rj_bytes){cluster->scratch.data, (int32_t)len});
+    if (coordinator->log->bytes_len >= coordinator->compact_at_len) {
+        mock_compact(cluster, coordinator->log);
+        size_t twice = coordinator->log->bytes_len * 2;
+        coordinator->compact_at_len = twice > COMPACT_AT_LEN ? twice : COMPACT_AT_LEN;
+    }
+    return error;
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------------------------- */

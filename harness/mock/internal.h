@@ -100,6 +100,7 @@ struct coordinator {
     int64_t deadline_ms;
     int64_t loads_until_ms; /* 0: loaded */
     struct log *log;        /* the partition of __consumer_offsets; NULL until something was appended */
+    size_t compact_at_len;  /* when its log has grown to that, it is compacted */
 };
 
 /* ---- The cluster --------------------------------------------------------------------------------------------------- */
@@ -250,6 +251,9 @@ void mock_coordinators_topics_changed(struct mock_cluster *cluster);
 void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
 void mock_coordinators_disconnect(struct mock_cluster *cluster, struct connection *connection);
 void mock_free_coordinators(struct mock_cluster *cluster);
+
+/* compaction.c */
+void mock_compact(struct mock_cluster *cluster, struct log *log);
 
 /* The other handlers. */
 enum outcome mock_handle_metadata(struct request *request);
