@@ -12,4 +12,4 @@ echo '{"op":"config"}' | "$root/harness/oracle/run" "$version" >/dev/null || {
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 python3 "$root/harness/oracle/lockstep.py" --rejoin "$1" --oracle "$root/harness/oracle/run" --release "$version" \
-  --sequences "${LOCKSTEP_SEQUENCES:-150}" --out "$out" || { code=$?; cat "$out"/* 2>/dev/null; exit $code; }
+  --sequences "${LOCKSTEP_SEQUENCES:-60}" --out "$out" || { code=$?; cat "$out"/* 2>/dev/null; exit $code; }

@@ -45,8 +45,8 @@ static struct rj_verdict judge(const struct rj_call *call, const struct facts *f
 
 static struct rj_verdict judge_leaver(const struct rj_group *group, const leaver *who)
 {
-    const struct rj_identity *identity = group ? rj_identity_find(group, who->member_id) : NULL;
     RJ_REQUIRE(group != NULL, LEAVE_UNKNOWN_GROUP, UNKNOWN_MEMBER_ID);
+    const struct rj_identity *identity = rj_identity_find(group, who->member_id);
     if (who->member_id.len == 0) {
         RJ_REQUIRE(who->group_instance_id.data != NULL && rj_member_by_instance(group, who->group_instance_id) != NULL,
                    LEAVE_EMPTY_ID_UNKNOWN, UNKNOWN_MEMBER_ID);

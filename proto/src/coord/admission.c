@@ -94,6 +94,11 @@ static const struct rj_cell cells[RJ_REQUEST_KIND_COUNT][5] = {
 
 const struct rj_cell *rj_admission_cell(enum rj_request_kind kind, enum rj_group_state state)
 {
+#ifdef REJOIN_KNOCKOUT
+    static const struct rj_cell opened = {RJ_ADMIT_ANSWER, RJ_RULE_NONE, 0};
+    if (cells[kind][state].admission == RJ_ADMIT_REFUSE && cells[kind][state].rule == rj_knocked_out)
+        return &opened;
+#endif
     return &cells[kind][state];
 }
 
