@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ static struct server start_server(const char *release)
     assert_int_equal(pipe(ends), 0);
     struct server server = {.pid = fork()};
     if (server.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed assertion must not leave it behind */
         struct mock_topic topic = {"t", 3};
         struct mock_options options;
         struct mock_cluster *cluster;
