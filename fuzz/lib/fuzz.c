@@ -58,7 +58,7 @@ struct rj_bytes fuzz_take_rest(struct fuzz_reader *reader)
 static void *counted_alloc(void *context, size_t size)
 {
     struct fuzz_heap *heap = context;
-    if (++heap->allocation_count == heap->fail_at) {
+    if (++heap->allocation_count >= heap->fail_at && heap->fail_at != 0) {
         heap->failed = true;
         return NULL;
     }

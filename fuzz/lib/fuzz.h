@@ -37,7 +37,7 @@ struct fuzz_heap {
     struct rj_allocator allocator; /* its context is this heap; do not move it */
     size_t live_len, peak_len;
     uint64_t allocation_count;
-    uint64_t fail_at;   /* the allocation (counted from 1) that fails, once; 0: none */
+    uint64_t fail_at;   /* the first allocation (counted from 1) that fails, with all behind it; 0: none does */
     bool failed;        /* it has */
 };
 void fuzz_heap_init(struct fuzz_heap *heap, uint64_t fail_at);

@@ -175,7 +175,11 @@ bool reassembly_is_behind(const struct reassembly *stream)
 
 size_t reassembly_unread_len(const struct reassembly *stream) { return stream->end - stream->start; }
 
-const uint8_t *reassembly_unread(const struct reassembly *stream) { return stream->bytes + stream->start; }
+/* The sum of a null pointer and 0 is not C. */
+const uint8_t *reassembly_unread(const struct reassembly *stream)
+{
+    return stream->bytes ? stream->bytes + stream->start : (const uint8_t *)"";
+}
 
 void reassembly_consume(struct reassembly *stream, size_t len)
 {
