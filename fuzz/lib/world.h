@@ -43,6 +43,7 @@ struct world {
     struct rj_config config;
     struct sequence_settings settings;
     int64_t now_ms;
+    int32_t tick_count;
     uint64_t last_connection_id, event_number;
     int32_t last_correlation_id;
     uint32_t entropy_count;

@@ -170,7 +170,7 @@ static void give_message(struct course *course, const struct message *message, u
 {
     uint32_t *sequence = &sequences[message->from_server];
     uint8_t flags = CAPTURE_TCP_ACK;
-    uint32_t piece = in_pieces ? 1 + (message->cutting >> 3) : message->len;
+    uint32_t piece = in_pieces ? 1 + ((uint32_t)message->cutting >> 3) : message->len;
     bool twice = in_pieces && (message->cutting & 2), swapped = in_pieces && (message->cutting & 4);
     for (uint32_t at = 0; at < message->len; at += piece) {
         uint32_t len = message->len - at < piece ? message->len - at : piece;
