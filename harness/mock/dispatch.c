@@ -171,7 +171,8 @@ static bool decode_frame(struct connection *connection, struct rj_bytes bytes)
         refuse_frame(connection, &fault, MOCK_CLOSED_UNSUPPORTED);
         return false;
     }
-    if (rj_decode_request_body(bytes, &frame, &cluster->arena, &fault) != RJ_OK) {
+    enum rj_err body_err = rj_decode_request_body(bytes, &frame, &cluster->arena, &fault);
+    if (body_err != RJ_OK && body_err != RJ_ERR_TRAILING) { /* what follows a body no broker looks at */
         refuse_frame(connection, &fault, MOCK_CLOSED_MALFORMED);
         return false;
     }

@@ -23,7 +23,9 @@ struct rj_request_frame {
  * answered. */
 enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,
                                      struct rj_fault *fault);
-/* Decodes the body of a request whose header is decoded. Offsets in the fault count from the frame's start. */
+/* Decodes the body of a request whose header is decoded. Offsets in the fault count from the frame's start. On
+ * RJ_ERR_TRAILING the body is whole and may be used: Kafka's brokers (3.9.1, 4.2.0: AbstractRequest.parseRequest) do not
+ * look at what follows a body. */
 enum rj_err rj_decode_request_body(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,
                                    struct rj_fault *fault);
 
