@@ -41,15 +41,16 @@ static size_t room_for(const struct rj_offset_commit_request *request)
 static struct rj_offset_commit_response_topic *answer_topic(struct rj_commit *commit, int32_t t)
 {
     struct rj_offset_commit_response_topic_array *topics = &commit->response->topics;
-    if (commit->answer_topic[t] < 0) {
+    int32_t *answer = &commit->topics[t].answer;
+    if (*answer < 0) {
         const request_topic *asked = &commit->request->topics.items[t];
-        commit->answer_topic[t] = topics->count;
+        *answer = topics->count;
         topics->items[topics->count++] = (struct rj_offset_commit_response_topic){
             .name = rj_write_string(commit->write, asked->name), .topic_id = asked->topic_id,
             .partitions.items = rj_write_take(commit->write, (size_t)asked->partitions.count
                                                                  * sizeof(*topics->items->partitions.items))};
     }
-    return &topics->items[commit->answer_topic[t]];
+    return &topics->items[*answer];
 }
 
 static void add_answer(struct rj_commit *commit, int32_t t, int32_t partition, int16_t error, enum rj_rule rule)
@@ -92,11 +93,10 @@ static struct rj_verdict judge_partition(const struct rj_topic *topic, int32_t p
 
 static struct rj_verdict judge_one(const struct rj_commit *commit, int32_t t, int32_t p)
 {
-    const request_topic *asked = &commit->request->topics.items[t];
-    const struct rj_topic *topic = topic_of(commit->call, asked);
-    struct rj_verdict verdict = judge_topic(commit->call, asked, topic);
-    return verdict.rule != RJ_RULE_NONE ? verdict
-                                        : judge_partition(topic, asked->partitions.items[p].partition_index);
+    const struct rj_commit_topic *topic = &commit->topics[t];
+    if (topic->verdict.rule != RJ_RULE_NONE)
+        return topic->verdict;
+    return judge_partition(topic->known, commit->request->topics.items[t].partitions.items[p].partition_index);
 }
 
 bool rj_commit_begin(struct rj_commit *commit, size_t extra_len)
@@ -107,7 +107,7 @@ bool rj_commit_begin(struct rj_commit *commit, size_t extra_len)
     int64_t count = partitions_of(request);
     struct rj_output_need need = {
         .replies = 1, .appends = 1, .changes = 1,
-        .bytes = rj_output_len((size_t)request->topics.count * sizeof(int32_t)) + 256
+        .bytes = rj_output_len((size_t)request->topics.count * sizeof(struct rj_commit_topic)) + 256
                  + 3 * rj_output_len((size_t)count * sizeof(void *))
                  + (size_t)count * (sizeof(struct rj_offsets_record) + rj_offset_record_len())};
     if (!rj_output_reserve(&coord->output, need))
@@ -121,11 +121,14 @@ bool rj_commit_begin(struct rj_commit *commit, size_t extra_len)
     commit->response->topics.items =
         rj_write_take(commit->write, (size_t)request->topics.count * sizeof(struct rj_offset_commit_response_topic));
     commit->write->body = commit->response;
-    commit->answer_topic = rj_output_take(&coord->output, (size_t)request->topics.count * sizeof(int32_t));
+    commit->topics = rj_output_take(&coord->output, (size_t)request->topics.count * sizeof(struct rj_commit_topic));
     commit->offsets = rj_output_take(&coord->output, (size_t)count * sizeof(void *));
     commit->partitions = rj_output_take(&coord->output, (size_t)count * sizeof(void *));
-    for (int32_t t = 0; t < request->topics.count; t++)
-        commit->answer_topic[t] = -1;
+    for (int32_t t = 0; t < request->topics.count; t++) {
+        const request_topic *asked = &request->topics.items[t];
+        const struct rj_topic *known = topic_of(call, asked);
+        commit->topics[t] = (struct rj_commit_topic){known, judge_topic(call, asked, known), -1};
+    }
     return true;
 }
 
@@ -171,12 +174,13 @@ static struct rj_verdict judge_metadata(const struct rj_commit *commit, const re
     return RJ_ACCEPTED;
 }
 
-static bool prepare_one(struct rj_commit *commit, const request_topic *topic, const request_partition *asked)
+static bool prepare_one(struct rj_commit *commit, int32_t t, const request_partition *asked)
 {
+    const request_topic *topic = &commit->request->topics.items[t];
     struct rj_coord *coord = commit->call->coord;
     struct rj_string metadata = asked->committed_metadata.data ? asked->committed_metadata : RJ_EMPTY_STRING;
-    const struct rj_topic *known = topic_of(commit->call, topic);
-    struct rj_string name = commit->call->origin.version >= 10 && commit->producer_id < 0 ? known->name : topic->name;
+    bool by_id = commit->call->origin.version >= 10 && commit->producer_id < 0;
+    struct rj_string name = by_id ? commit->topics[t].known->name : topic->name;
     struct rj_offset_partition *partition = rj_offset_partition_prepare(commit->group, name, asked->partition_index);
     if (partition == NULL)
         return false;
@@ -218,7 +222,7 @@ bool rj_commit_prepare(struct rj_commit *commit)
         for (int32_t p = 0; ok && p < topic->partitions.count; p++)
             if (judge_one(commit, t, p).rule == RJ_RULE_NONE
                 && judge_metadata(commit, &topic->partitions.items[p]).rule == RJ_RULE_NONE)
-                ok = prepare_one(commit, topic, &topic->partitions.items[p]);
+                ok = prepare_one(commit, t, &topic->partitions.items[p]);
     }
     if (ok && commit->producer_id >= 0)
         ok = rj_transaction_prepare(commit->call->coord, commit->producer_id) != NULL;

@@ -13,7 +13,11 @@ struct rj_commit {
     int16_t producer_epoch;
     struct rj_write *write;
     struct rj_offset_commit_response *response; /* in the write */
-    int32_t *answer_topic;       /* by index of the request's topic: that of the answer, or -1 */
+    struct rj_commit_topic {
+        const struct rj_topic *known; /* NULL: the broker does not know it */
+        struct rj_verdict verdict;    /* on the topic as a whole */
+        int32_t answer;               /* index in the answer, or -1 */
+    } *topics;                   /* one for each of the request */
     int32_t forwarded_count;     /* partitions that the broker's own checks let through */
     int32_t record_count;
     struct rj_offset **offsets;  /* one a record */
