@@ -3,7 +3,6 @@
 
 #include "mock/control.h"
 #include "mock/record.h"
-#include "support/memory.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,13 +22,13 @@ static const char help[] =
     "  --brokers N                        how many brokers (default 1, or as many as --listen names)\n"
     "  --advertise HOST                   the host that clients are told (default: the one that is listened on)\n"
     "  --topic NAME:PARTITIONS            a topic that exists from the start; may be repeated\n"
-    "  --auto-create-topics on|off        topics that clients ask for come into being, with one partition (default on)\n"
+    "  --auto-create-topics on|off        topics that clients ask for come into being (default on)\n"
     "  --initial-rebalance-delay-ms N     group.initial.rebalance.delay.ms (default 3000)\n"
-    "  --kafka-version X.Y                0.11 to 4.2: the versions that this release advertises and its coordinator's\n"
-    "                                     behaviour (default 4.1)\n"
+    "  --kafka-version X.Y                0.11 to 4.2: what this release advertises, and its coordinator's behaviour\n"
+    "                                     (default 4.1)\n"
     "  --faults FILE                      what to do to which requests, as JSON: a list of\n"
-    "                                     {\"match\": {\"api\", \"version\", \"group\", \"client_id\", \"member\", \"broker\",\n"
-    "                                     \"nth\", \"from\", \"count\"}, \"do\": {\"action\", \"error\", \"delay_ms\", \"cut_len\"}}\n"
+    "                                     {\"match\": {api, version, group, client_id, member, broker, nth, from,\n"
+    "                                     count}, \"do\": {action, error, delay_ms, cut_len}}\n"
     "  --record FILE.pcapng               every frame as a capture that Wireshark and rejoin check read\n"
     "  --control SOCKET                   a unix socket for rejoin ctl\n"
     "  --help\n"
@@ -70,7 +69,7 @@ struct run {
     uv_signal_t signals[2];
 };
 
-/* ---- Options ------------------------------------------------------------------------------------------------------- */
+/* ---- Options ----------------------------------------------------------------------------------------------------- */
 
 static int usage_error(const char *option, const char *value, const char *expected)
 {
@@ -133,15 +132,17 @@ static bool read_topic(struct run *run, char *text)
 /* -1: go on; otherwise the exit code. */
 static int take_option(struct run *run, int option, int32_t *brokers)
 {
-    const char *shown = optarg;
+    char shown[128]; /* as it was: reading it cuts argv's string into parts */
+    snprintf(shown, sizeof(shown), "%s", optarg ? optarg : "");
     switch (option) {
     case OPTION_LISTEN:
-        return read_listen(run, rejoin_strdup(optarg)) ? -1 : usage_error("listen", shown, "HOST:PORT[,HOST:PORT...] of one numeric host");
+        return read_listen(run, optarg)
+                   ? -1 : usage_error("listen", shown, "HOST:PORT[,HOST:PORT...] of one numeric host");
     case OPTION_BROKERS:
         return read_number(optarg, 1, 1000, brokers) ? -1 : usage_error("brokers", shown, "a number from 1 to 1000");
     case OPTION_ADVERTISE: run->options.advertise_host = optarg; return -1;
     case OPTION_TOPIC:
-        return read_topic(run, rejoin_strdup(optarg)) ? -1 : usage_error("topic", shown, "NAME:PARTITIONS, at most 1024 times");
+        return read_topic(run, optarg) ? -1 : usage_error("topic", shown, "NAME:PARTITIONS, at most 1024 times");
     case OPTION_AUTO_CREATE:
         run->options.auto_create_topics = strcmp(optarg, "on") == 0;
         return strcmp(optarg, "on") == 0 || strcmp(optarg, "off") == 0
@@ -182,7 +183,7 @@ static int parse(int argc, char **argv, struct run *run)
     return -1;
 }
 
-/* ---- Running ------------------------------------------------------------------------------------------------------- */
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
 
 static void print_line(void *context, const char *line)
 {
@@ -211,33 +212,36 @@ static void end_run(uv_signal_t *handle, int number)
     stop(run);
 }
 
+/* What needs the cluster: faults, the capture, the control socket. false: error says why. */
+static bool attach(struct run *run, uv_loop_t *loop, char *error, size_t error_len)
+{
+    if (run->faults_path != NULL) {
+        struct mock_faults *faults = mock_faults_read(run->faults_path, error, error_len);
+        if (faults == NULL)
+            return false;
+        mock_set_faults(run->cluster, faults);
+    }
+    if (run->record_path != NULL) {
+        run->recorder = mock_record_start(run->cluster, run->record_path, error, error_len);
+        if (run->recorder == NULL)
+            return false;
+    }
+    if (run->control_path != NULL)
+        run->control = mock_control_start(run->cluster, loop, run->control_path, error, error_len);
+    return run->control_path == NULL || run->control != NULL;
+}
+
 static int start(struct run *run, uv_loop_t *loop)
 {
     char error[512];
-    struct mock_faults *faults = NULL;
-    if (run->faults_path != NULL) {
-        faults = mock_faults_read(run->faults_path, error, sizeof(error));
-        if (faults == NULL) {
-            fprintf(stderr, "rejoin mock: %s\n", error);
-            return REJOIN_EXIT_USAGE;
-        }
-    }
     enum mock_start started = mock_start(&run->cluster, loop, &run->options, error, sizeof(error));
-    if (started != MOCK_STARTED) {
-        fprintf(stderr, "rejoin mock: %s\n", error);
-        return started == MOCK_BAD_OPTION ? REJOIN_EXIT_USAGE : REJOIN_EXIT_HARNESS;
-    }
-    mock_set_faults(run->cluster, faults);
-    if (run->record_path != NULL)
-        run->recorder = mock_record_start(run->cluster, run->record_path, error, sizeof(error));
-    if (run->control_path != NULL)
-        run->control = mock_control_start(run->cluster, loop, run->control_path, error, sizeof(error));
-    if ((run->record_path != NULL && run->recorder == NULL) || (run->control_path != NULL && run->control == NULL)) {
-        fprintf(stderr, "rejoin mock: %s\n", error);
+    bool is_started = started == MOCK_STARTED;
+    if (is_started && attach(run, loop, error, sizeof(error)))
+        return REJOIN_EXIT_FINE;
+    fprintf(stderr, "rejoin mock: %s\n", error);
+    if (is_started)
         stop(run);
-        return REJOIN_EXIT_USAGE;
-    }
-    return REJOIN_EXIT_FINE;
+    return started == MOCK_CANNOT_LISTEN ? REJOIN_EXIT_HARNESS : REJOIN_EXIT_USAGE;
 }
 
 int command_mock(int argc, char **argv)

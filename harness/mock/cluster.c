@@ -52,7 +52,10 @@ int64_t mock_now_ms(const struct mock_cluster *cluster)
     return cluster->wall_base_ms + (int64_t)uv_now(cluster->loop);
 }
 
-int64_t mock_now_us(const struct mock_cluster *cluster) { return cluster->wall_base_us + (int64_t)(uv_hrtime() / 1000); }
+int64_t mock_now_us(const struct mock_cluster *cluster)
+{
+    return cluster->wall_base_us + (int64_t)(uv_hrtime() / 1000);
+}
 
 /* xorshift128+: repeatable from a seed; nothing here is a secret. */
 uint64_t mock_random_number(struct mock_cluster *cluster)
@@ -103,7 +106,7 @@ static void make_cluster_id(struct mock_cluster *cluster)
     }
 }
 
-/* ---- The timer ----------------------------------------------------------------------------------------------------- */
+/* ---- The timer --------------------------------------------------------------------------------------------------- */
 
 static void timer_fired(uv_timer_t *timer)
 {
@@ -129,7 +132,7 @@ void mock_wake_at(struct mock_cluster *cluster, int64_t due_ms)
     uv_timer_start(&cluster->timer, timer_fired, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
 }
 
-/* ---- Starting ------------------------------------------------------------------------------------------------------ */
+/* ---- Starting ---------------------------------------------------------------------------------------------------- */
 
 struct rj_string mock_advertised_host(const struct mock_cluster *cluster)
 {
@@ -266,7 +269,7 @@ uint16_t mock_port(const struct mock_cluster *cluster, int32_t broker_id) { retu
 
 const char *mock_bootstrap(const struct mock_cluster *cluster) { return cluster->bootstrap; }
 
-/* ---- Stopping ------------------------------------------------------------------------------------------------------ */
+/* ---- Stopping ---------------------------------------------------------------------------------------------------- */
 
 static void free_cluster(struct mock_cluster *cluster)
 {
@@ -314,7 +317,7 @@ void mock_stop(struct mock_cluster *cluster, void (*done)(void *context), void *
     uv_close((uv_handle_t *)&cluster->timer, timer_closed);
 }
 
-/* ---- Steering ------------------------------------------------------------------------------------------------------ */
+/* ---- Steering ---------------------------------------------------------------------------------------------------- */
 
 void mock_add_observer(struct mock_cluster *cluster, struct mock_observer *observer)
 {
@@ -348,7 +351,8 @@ int mock_disconnect(struct mock_cluster *cluster, const char *client_id)
     struct rj_string wanted = {client_id, client_id ? (int32_t)strlen(client_id) : 0};
     for (struct connection *connection = cluster->connections, *next; connection != NULL; connection = next) {
         next = connection->next;
-        struct rj_string name = {(const char *)connection->kept_client_id.data, (int32_t)connection->kept_client_id.len};
+        const struct buffer *kept = &connection->kept_client_id;
+        struct rj_string name = {(const char *)kept->data, (int32_t)kept->len};
         if (client_id == NULL || rj_string_equal(name, wanted)) {
             mock_close_connection(connection, MOCK_CLOSED_BY_HOST);
             count++;

@@ -103,7 +103,8 @@ static bool keep_batch(void *context, const struct rj_record_batch *batch)
     if (rj_batch_finish(&writer, NULL, &len, NULL) != RJ_OK)
         return false;
     struct log_batch kept = {
-        .bytes = rewriting->scratch->data, .len = (uint32_t)len, .record_count = (int32_t)(last_offset - base_offset) + 1,
+        .bytes = rewriting->scratch->data, .len = (uint32_t)len, 
+        .record_count = (int32_t)(last_offset - base_offset) + 1,
         .first_timestamp_ms = batch->base_timestamp_ms, .max_timestamp_ms = batch->max_timestamp_ms, .producer_id = -1};
     rewriting->to->end_offset = base_offset;
     return mock_log_append(rewriting->to, &kept) >= 0;

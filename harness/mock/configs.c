@@ -73,7 +73,9 @@ static bool describe_settings(struct request *request, const struct setting *set
     for (int i = 0; i < count; i++) {
         if (!is_asked(asked, settings[i].name))
             continue;
-        out->configs.items[out->configs.count++] = (struct rj_describe_configs_response_describe_configs_resource_result){
+        struct rj_describe_configs_response_describe_configs_resource_result *config =
+            &out->configs.items[out->configs.count++];
+        *config = (struct rj_describe_configs_response_describe_configs_resource_result){
             .name = view(settings[i].name), .value = view(settings[i].value), .read_only = true,
             .is_default = version == 0 && settings[i].source == SOURCE_DEFAULT, .config_source = settings[i].source,
             .config_type = settings[i].type};

@@ -383,6 +383,14 @@ static bool may_process(const struct connection *connection)
            connection->out.len + connection->writing_len <= connection->cluster->options.limits.unsent_len;
 }
 
+static void refuse_length(const struct connection *connection, const uint8_t *prefix)
+{
+    mock_log_line(connection->cluster,
+                  "%s: offset %llu: a frame length of 0x%02x%02x%02x%02x is refused, the limit is %u bytes; "
+                  "connection closed", connection->peer, (unsigned long long)connection->received_len, prefix[0],
+                  prefix[1], prefix[2], prefix[3], connection->cluster->options.limits.frame_len);
+}
+
 /* Takes whole frames from the bytes; returns how many bytes were taken. */
 static size_t take_frames(struct connection *connection, const uint8_t *bytes, size_t len)
 {
@@ -395,10 +403,7 @@ static size_t take_frames(struct connection *connection, const uint8_t *bytes, s
         if (found == 0)
             break;
         if (found < 0) {
-            mock_log_line(connection->cluster, "%s: offset %llu: a frame length of 0x%02x%02x%02x%02x is refused, the limit "
-                     "is %u bytes; connection closed", connection->peer, (unsigned long long)connection->received_len,
-                     stream.data[0], stream.data[1], stream.data[2], stream.data[3],
-                     connection->cluster->options.limits.frame_len);
+            refuse_length(connection, stream.data);
             mock_close_connection(connection, MOCK_CLOSED_LIMIT);
             return taken;
         }

@@ -31,13 +31,13 @@ const char mock_control_help[] =
     "  add-partitions TOPIC COUNT                  the topic has COUNT partitions from now on\n"
     "  create-topic TOPIC COUNT\n"
     "  delete-topic TOPIC\n"
-    "  fail-append ERROR COUNT                     the next COUNT appends of group records fail with Kafka's error code\n"
+    "  fail-append ERROR COUNT                     the next COUNT appends of group records fail with that error code\n"
     "  disconnect [CLIENT_ID]                      closes that client's connections (default: all)\n"
     "  faults FILE                                 takes the faults of the file instead of those in force; - for none\n"
     "  release HOLD_ID                             lets go what the faults hold under that id\n"
     "  coordinator GROUP                           which broker it is\n";
 
-/* ---- Commands ------------------------------------------------------------------------------------------------------ */
+/* ---- Commands ---------------------------------------------------------------------------------------------------- */
 
 struct call { struct mock_cluster *cluster; const char *arguments[ARGUMENT_LIMIT]; int count; };
 
@@ -64,7 +64,8 @@ static bool read_number(const char *text, int32_t *out)
 static json_t *move_coordinator(const struct call *call)
 {
     int32_t broker_id, loading_ms = 0;
-    if (!read_number(call->arguments[1], &broker_id) || (call->count > 2 && !read_number(call->arguments[2], &loading_ms)))
+    if (!read_number(call->arguments[1], &broker_id) || 
+        (call->count > 2 && !read_number(call->arguments[2], &loading_ms)))
         return refused("expected: move-coordinator GROUP BROKER [LOADING_MS]");
     if (!mock_move_coordinator(call->cluster, call->arguments[0], broker_id, loading_ms))
         return refused("there is no such broker");
@@ -87,7 +88,10 @@ static json_t *create_topic(const struct call *call)
     return done(mock_create_topic(call->cluster, call->arguments[0], count));
 }
 
-static json_t *delete_topic(const struct call *call) { return done(mock_delete_topic(call->cluster, call->arguments[0])); }
+static json_t *delete_topic(const struct call *call)
+{
+    return done(mock_delete_topic(call->cluster, call->arguments[0]));
+}
 
 static json_t *fail_append(const struct call *call)
 {
@@ -160,7 +164,7 @@ static json_t *run_line(struct mock_cluster *cluster, const char *line, size_t l
     return answer;
 }
 
-/* ---- The socket ---------------------------------------------------------------------------------------------------- */
+/* ---- The socket -------------------------------------------------------------------------------------------------- */
 
 static void client_closed(uv_handle_t *handle)
 {

@@ -1,5 +1,5 @@
-/* The control socket of a mock cluster: one JSON list of strings a line in (a command and its arguments), one JSON object
- * a line out: {"ok":true,...} or {"ok":false,"error":"..."}. */
+/* The control socket of a mock cluster: one JSON list of strings a line in (a command and its arguments), one JSON
+ * object a line out: {"ok":true,...} or {"ok":false,"error":"..."}. */
 #ifndef REJOIN_MOCK_CONTROL_H
 #define REJOIN_MOCK_CONTROL_H
 

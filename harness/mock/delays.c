@@ -21,7 +21,10 @@ static void keep_back(struct connection *connection, struct rj_bytes frame, bool
     cluster->due = connection;
 }
 
-void mock_keep_request_back(struct connection *connection, struct rj_bytes frame) { keep_back(connection, frame, false); }
+void mock_keep_request_back(struct connection *connection, struct rj_bytes frame)
+{
+    keep_back(connection, frame, false);
+}
 
 void mock_keep_answer_back(struct connection *connection, struct rj_bytes frame) { keep_back(connection, frame, true); }
 

@@ -24,7 +24,7 @@ static const struct { const char *name; enum mock_action action; } action_names[
     {"cut-answer", MOCK_CUT_ANSWER},
 };
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
 static bool read_number(const json_t *object, const char *key, int32_t *out)
 {
@@ -235,7 +235,7 @@ void mock_faults_free(struct mock_faults *faults)
     free(faults);
 }
 
-/* ---- Matching ------------------------------------------------------------------------------------------------------ */
+/* ---- Matching ---------------------------------------------------------------------------------------------------- */
 
 /* The string field of that name at the top of the request, or of its first group; null: it has none. */
 static struct rj_string request_text(const struct mock_frame *frame, const char *name)

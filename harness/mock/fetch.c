@@ -21,7 +21,8 @@ static struct log *item_log(const struct request *request, struct fetch_item *it
     struct mock_cluster *cluster = request->cluster;
     if (item->topics_version != cluster->topics_version) {
         struct rj_string name = {item->topic_name, item->topic_name ? (int32_t)strlen(item->topic_name) : 0};
-        item->topic = item->topic_name ? mock_find_topic(cluster, name) : mock_find_topic_by_id(cluster, &item->topic_id);
+        item->topic = item->topic_name ? mock_find_topic(cluster, name)
+                                       : mock_find_topic_by_id(cluster, &item->topic_id);
         item->topics_version = cluster->topics_version;
     }
     struct log *log = item->topic ? mock_find_log(item->topic, item->partition) : NULL;
@@ -29,7 +30,8 @@ static struct log *item_log(const struct request *request, struct fetch_item *it
         *error = RJ_KAFKA_UNKNOWN_TOPIC_ID;
     else if (log == NULL)
         *error = RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    else if (request->broker_id >= 0 && mock_partition_leader(cluster, item->topic, item->partition) != request->broker_id)
+    else if (request->broker_id >= 0 &&
+             mock_partition_leader(cluster, item->topic, item->partition) != request->broker_id)
         *error = RJ_KAFKA_NOT_LEADER_OR_FOLLOWER;
     else if (item->current_leader_epoch > 0)
         *error = RJ_KAFKA_UNKNOWN_LEADER_EPOCH;

@@ -109,7 +109,8 @@ static int16_t store_append(struct mock_cluster *cluster, int32_t partition, con
         room = cluster->scratch.capacity;
     }
     struct coordinator *coordinator = &cluster->coordinators[partition];
-    int16_t error = mock_append_bytes(cluster, coordinator->log, (struct rj_bytes){cluster->scratch.data, (int32_t)len});
+    struct rj_bytes batch = {cluster->scratch.data, (int32_t)len};
+    int16_t error = mock_append_bytes(cluster, coordinator->log, batch);
     if (coordinator->log->bytes_len >= coordinator->compact_at_len) {
         mock_compact(cluster, coordinator->log);
         size_t twice = coordinator->log->bytes_len * 2;
@@ -580,7 +581,7 @@ static const struct rj_subscription_views *loaded_subscriptions(struct mock_clus
         return NULL;
     struct rj_subscription_views *views = rj_arena_alloc(&cluster->arena, sizeof(*views));
     struct rj_consumer_protocol_subscription **items =
-        rj_arena_alloc(&cluster->arena, (size_t)group->members.count * sizeof(struct rj_consumer_protocol_subscription *));
+        rj_arena_alloc(&cluster->arena, (size_t)group->members.count * sizeof(void *));
     if (views == NULL || items == NULL)
         return NULL;
     for (int32_t i = 0; i < group->members.count; i++)

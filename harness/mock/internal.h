@@ -80,7 +80,7 @@ struct connection {
 
     /* The one request that is not answered yet. */
     enum parked_on parked;
-    struct request request;     /* its client_id is kept in client_id, frame and body in copies where a file needs them */
+    struct request request;     /* while parked: client_id is in kept_client_id, no frame, no body */
     struct buffer kept_client_id;
     int32_t parked_partition;   /* of __consumer_offsets */
     struct waiting_fetch *fetch;
@@ -103,7 +103,7 @@ struct coordinator {
     size_t compact_at_len;  /* when its log has grown to that, it is compacted */
 };
 
-/* ---- The cluster --------------------------------------------------------------------------------------------------- */
+/* ---- The cluster ------------------------------------------------------------------------------------------------- */
 
 struct broker {
     struct mock_cluster *cluster;

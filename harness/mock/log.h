@@ -23,7 +23,8 @@ enum { PRODUCER_BATCH_COUNT = 5 };
 struct log_producer {
     int64_t producer_id;
     int16_t epoch;
-    struct { int32_t first_sequence, last_sequence; int64_t base_offset; } batches[PRODUCER_BATCH_COUNT]; /* oldest first */
+    struct { int32_t first_sequence, last_sequence; int64_t base_offset; } batches[PRODUCER_BATCH_COUNT];
+    /* oldest first */
     int32_t batch_count;
 };
 
@@ -50,8 +51,8 @@ struct log_batch {
 struct log *mock_log_create(void); /* NULL: no memory */
 void mock_log_free(struct log *log);
 
-/* What the producer's sequence says: 0 append it; 46 it was appended before, *base_offset says where; else Kafka's error:
- * 45 out of order, 47 an old epoch, 59 unknown producer. */
+/* What the producer's sequence says: 0 append it; 46 it was appended before, *base_offset says where; else Kafka's
+ * error: 45 out of order, 47 an old epoch, 59 unknown producer. */
 int16_t mock_log_check_sequence(const struct log *log, const struct log_batch *batch, int64_t *base_offset);
 /* Copies the batch to the end, gives it its offset (returned), and remembers the sequence. -1: no memory. */
 int64_t mock_log_append(struct log *log, const struct log_batch *batch);

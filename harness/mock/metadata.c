@@ -110,7 +110,7 @@ enum outcome mock_handle_metadata(struct request *request)
     return mock_answer_request(request, response, RJ_RULE_NONE);
 }
 
-/* ---- DescribeTopicPartitions --------------------------------------------------------------------------------------- */
+/* ---- DescribeTopicPartitions ------------------------------------------------------------------------------------- */
 
 /* The partitions of one topic from first on, at most limit. */
 static bool describe_partitions(struct request *request, const struct topic *topic, int32_t first, int32_t limit,
@@ -167,8 +167,9 @@ enum outcome mock_handle_describe_topic_partitions(struct request *request)
             response->next_cursor = mock_arena_array(request, 1, sizeof(*response->next_cursor));
             if (response->next_cursor == NULL)
                 return OUTCOME_CLOSE;
-            response->next_cursor->topic_name = is_cut ? name : asked->topics.count > 0 ? asked->topics.items[i + 1].name
-                                                              : cluster->topics[i + 1]->name_view;
+            struct rj_string next = asked->topics.count > 0 ? asked->topics.items[i + !is_cut].name
+                                                            : cluster->topics[i + !is_cut]->name_view;
+            response->next_cursor->topic_name = next;
             response->next_cursor->partition_index = is_cut ? first + out->partitions.count : 0;
             break;
         }
@@ -177,7 +178,7 @@ enum outcome mock_handle_describe_topic_partitions(struct request *request)
     return mock_answer_request(request, response, RJ_RULE_NONE);
 }
 
-/* ---- DescribeCluster ----------------------------------------------------------------------------------------------- */
+/* ---- DescribeCluster --------------------------------------------------------------------------------------------- */
 
 enum outcome mock_handle_describe_cluster(struct request *request)
 {

@@ -21,7 +21,7 @@ struct mock_topic { const char *name; int32_t partition_count; };
 struct mock_limits {
     uint32_t frame_len;            /* a larger request closes its connection before it is read; 100 MiB as Kafka */
     uint32_t connection_count;     /* over all brokers; the next one is closed at once */
-    size_t unsent_len;             /* answers that a connection has not taken; then it is not read until it takes some */
+    size_t unsent_len;             /* answers that a connection has not taken; it is not read until it has */
     size_t records_len;            /* of all topics together; then Produce answers 56 KAFKA_STORAGE_ERROR */
     int32_t partition_count;       /* of all topics together */
     struct rj_limits coordinator;  /* of each of the 50 coordinators */
@@ -83,7 +83,7 @@ struct mock_frame {
     const struct rj_message_schema *schema; /* of body */
     int16_t body_version;      /* = version, but 0 for an ApiVersions answered with error 35 */
     const void *body;          /* typed; NULL where it could not be decoded or is not one */
-    const struct rj_fault *fault; /* request only: why it was refused (the connection is closed next); NULL: it was not */
+    const struct rj_fault *fault; /* request only: why it was refused (the connection closes next); NULL: it was not */
     enum rj_rule rule;         /* response only: what refused it; RJ_RULE_NONE */
 };
 
@@ -131,7 +131,7 @@ enum mock_action {
     MOCK_DROP_ANSWER,       /* processed, never answered */
     MOCK_DISCONNECT_BEFORE, /* not processed; the connection is closed */
     MOCK_DISCONNECT_AFTER,  /* processed; then the connection is closed without an answer, also where it is parked */
-    MOCK_CUT_ANSWER,        /* processed; cut_len bytes of the answer (its length prefix counts) leave, then it closes */
+    MOCK_CUT_ANSWER,        /* processed; cut_len bytes of the answer (with its length prefix) leave, then it closes */
 };
 
 struct mock_verdict {

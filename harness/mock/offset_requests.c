@@ -108,7 +108,8 @@ enum outcome mock_handle_list_offsets(struct request *request)
         if (!NEW_ITEMS(request, topic->partitions, asked->topics.items[i].partitions.count))
             return OUTCOME_CLOSE;
         for (int32_t j = 0; j < topic->partitions.count; j++) {
-            const struct rj_list_offsets_request_list_offsets_partition *in = &asked->topics.items[i].partitions.items[j];
+            const struct rj_list_offsets_request_list_offsets_partition *in =
+                &asked->topics.items[i].partitions.items[j];
             struct rj_list_offsets_response_list_offsets_partition_response *out = &topic->partitions.items[j];
             out->partition_index = in->partition_index;
             out->timestamp = out->offset = out->leader_epoch = -1;

@@ -79,7 +79,8 @@ static int16_t convert_up(struct request *request, struct rj_bytes bytes, struct
                 return RJ_KAFKA_CORRUPT_MESSAGE;
             struct rj_bytes plain = message.records;
             if (rj_batch_compression(&message) != RJ_COMPRESSION_NONE &&
-                !mock_decompress(rj_batch_compression(&message), message.magic, message.records, &cluster->arena, &plain))
+                !mock_decompress(rj_batch_compression(&message), message.magic, message.records, &cluster->arena,
+                                 &plain))
                 return RJ_KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
             rj_record_reader_init(&reader, &message, plain);
             while (more && rj_record_next(&reader, &record, &more, NULL) == RJ_OK && more) {

@@ -28,7 +28,7 @@ struct mock_recorder {
     bool failed;
 };
 
-/* ---- pcapng -------------------------------------------------------------------------------------------------------- */
+/* ---- pcapng ------------------------------------------------------------------------------------------------------ */
 
 static void put(struct mock_recorder *recorder, const void *bytes, size_t len)
 {
@@ -87,7 +87,7 @@ static void put_packet(struct mock_recorder *recorder, int64_t time_us, const ui
     put_u32(recorder, len);
 }
 
-/* ---- TCP/IP -------------------------------------------------------------------------------------------------------- */
+/* ---- TCP/IP ------------------------------------------------------------------------------------------------------ */
 
 static void put_be16(uint8_t *out, uint32_t value)
 {
@@ -143,7 +143,7 @@ static void send_packet(struct mock_recorder *recorder, struct recorded_connecti
     put_packet(recorder, time_us, headers, payload);
 }
 
-/* ---- Events -------------------------------------------------------------------------------------------------------- */
+/* ---- Events ------------------------------------------------------------------------------------------------------ */
 
 static struct recorded_connection *find_recorded(struct mock_recorder *recorder, uint64_t id)
 {
@@ -215,7 +215,7 @@ static void record_frame(void *context, const struct mock_frame *frame)
     }
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
 
 struct mock_recorder *mock_record_start(struct mock_cluster *cluster, const char *path, char *error, size_t error_len)
 {

@@ -38,7 +38,7 @@ static struct rj_string message_of(int16_t error_code)
     switch (error_code) {
     case RJ_KAFKA_NONE: return RJ_NULL_STRING;
     case RJ_KAFKA_TOPIC_ALREADY_EXISTS: return RJ_STRING("The topic exists.");
-    case RJ_KAFKA_INVALID_PARTITIONS: return RJ_STRING("The number of partitions must be larger than it is, and at least 1.");
+    case RJ_KAFKA_INVALID_PARTITIONS: return RJ_STRING("The partitions must become more, and be at least 1.");
     case RJ_KAFKA_INVALID_REPLICATION_FACTOR: return RJ_STRING("There are not as many brokers.");
     case RJ_KAFKA_INVALID_TOPIC_EXCEPTION: return RJ_STRING("The name is not valid.");
     case RJ_KAFKA_POLICY_VIOLATION: return RJ_STRING("The mock cluster's limit of partitions would be passed.");
@@ -96,7 +96,8 @@ enum outcome mock_handle_delete_topics(struct request *request)
         bool is_by_id = rj_string_is_null(out->name);
         if (is_by_id)
             out->topic_id = asked->topics.items[i].topic_id;
-        struct topic *topic = is_by_id ? mock_find_topic_by_id(cluster, &out->topic_id) : mock_find_topic(cluster, out->name);
+        struct topic *topic = is_by_id ? mock_find_topic_by_id(cluster, &out->topic_id)
+                                       : mock_find_topic(cluster, out->name);
         if (topic == NULL) {
             out->error_code = is_by_id ? RJ_KAFKA_UNKNOWN_TOPIC_ID : RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
             out->error_message = message_of(RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);

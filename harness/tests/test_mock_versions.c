@@ -1,5 +1,5 @@
-/* Every API in every version that every release advertises is called over TCP, and answered in that version; what is not
- * advertised closes the connection. */
+/* Every API in every version that every release advertises is called over TCP, and answered in that version; what is
+ * not advertised closes the connection. */
 #include "mock/mock.h"
 #include "rejoin/records.h"
 #include "support/memory.h"
@@ -23,7 +23,7 @@ static const char *const releases[] = {
     "3.4", "3.5", "3.6", "3.7", "3.8", "3.9", "4.0", "4.1", "4.2",
 };
 
-/* ---- A mock in a child process ------------------------------------------------------------------------------------- */
+/* ---- A mock in a child process ----------------------------------------------------------------------------------- */
 
 struct server { pid_t pid; uint16_t port; };
 
@@ -70,7 +70,7 @@ static void stop_server(struct server *server)
     waitpid(server->pid, NULL, 0);
 }
 
-/* ---- One request, one answer --------------------------------------------------------------------------------------- */
+/* ---- One request, one answer ------------------------------------------------------------------------------------- */
 
 static int connect_to(const struct server *server)
 {
@@ -218,7 +218,8 @@ static void fill_group_request(int16_t api_key, int16_t version, void *body)
 {
     static struct rj_string names[] = {{"g", 1}, {"h", 1}};
     static struct rj_offset_fetch_request_group groups[2];
-    static struct rj_join_group_request_protocol protocol = {.name = {"range", 5}, .metadata = {(const uint8_t *)"", 0}};
+    static struct rj_join_group_request_protocol protocol = {
+        .name = {"range", 5}, .metadata = {(const uint8_t *)"", 0}};
     static struct rj_offset_commit_request_partition committed = {
         .committed_offset = 5, .committed_leader_epoch = -1, .commit_timestamp = -1, .committed_metadata = {"", 0}};
     static struct rj_offset_commit_request_topic committed_topic = {.name = {"t", 1}};
@@ -322,14 +323,15 @@ static int ask_versions(const struct server *server, struct mock_api *apis)
     assert_int_equal(rj_decode_response(read_frame(fd, buffer, sizeof(buffer)), 18, 0, &response, &arena, NULL), RJ_OK);
     const struct rj_api_versions_response *answer = response.body;
     for (; count < answer->api_keys.count; count++)
-        apis[count] = (struct mock_api){answer->api_keys.items[count].api_key, answer->api_keys.items[count].min_version,
-                                        answer->api_keys.items[count].max_version};
+        apis[count] = (struct mock_api){.api_key = answer->api_keys.items[count].api_key,
+                                        .low = answer->api_keys.items[count].min_version,
+                                        .high = answer->api_keys.items[count].max_version};
     rj_arena_release(&arena);
     close(fd);
     return count;
 }
 
-/* ---- Tests --------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
 /* Produce 0 to 2 is advertised since 4.0 and refused all the same, as Kafka does (KAFKA-18659). */
 static bool is_refused_although_advertised(const char *release, int16_t api_key, int16_t version)

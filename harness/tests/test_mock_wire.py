@@ -1,4 +1,4 @@
-"""rejoin mock over raw sockets: order of answers, pipelines, malformed and oversized frames, faults, control, exit codes."""
+"""rejoin mock over raw sockets: order of answers, pipelines, malformed and oversized frames, faults, control, exits."""
 import json
 import os
 import re
@@ -189,7 +189,8 @@ def a_promised_frame_costs_what_has_come():
 
 def a_wrong_checksum_is_answered_with_2():
     with Mock() as mock:
-        batch = bytearray(struct.pack(">qiibIhiqqqhii", 0, 0, 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1) + b"\x0e\0\0\0\x01\x02v\0")
+        batch = bytearray(struct.pack(">qiibIhiqqqhii", 0, 0, 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1))
+        batch += b"\x0e\0\0\0\x01\x02v\0"
         struct.pack_into(">i", batch, 8, len(batch) - 12)
         topic = string("t") + struct.pack(">iii", 1, 0, len(batch)) + bytes(batch)
         connection = mock.connect()
@@ -202,8 +203,10 @@ def faults_come_from_a_file():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "faults.json")
         with open(path, "w") as file:
-            json.dump([{"match": {"api": "Heartbeat", "group": "g", "nth": 2}, "do": {"action": "answer-error", "error": 27}},
-                       {"match": {"api": "Heartbeat", "group": "slow"}, "do": {"action": "delay-answer", "delay_ms": 400}},
+            json.dump([{"match": {"api": "Heartbeat", "group": "g", "nth": 2},
+                        "do": {"action": "answer-error", "error": 27}},
+                       {"match": {"api": "Heartbeat", "group": "slow"},
+                        "do": {"action": "delay-answer", "delay_ms": 400}},
                        {"match": {"api": "Heartbeat", "group": "cut"}, "do": {"action": "cut-answer", "cut_len": 7}},
                        {"match": {"api": "Heartbeat", "group": "gone"}, "do": {"action": "disconnect-before"}}], file)
         with Mock("--faults", path) as mock:
@@ -253,7 +256,8 @@ def wrong_options_leave_with_3():
         file.write('[\n  {"match": {"api": "Heartbeat"},\n   "do": {"action": "explode"}}]')
         file.flush()
         for options, said in (
-                (["--no-such-flag"], "no-such-flag"), (["--topic", "t"], "NAME:PARTITIONS"), (["--kafka-version", "9"], "9"),
+                (["--no-such-flag"], "no-such-flag"), (["--topic", "t"], "NAME:PARTITIONS"),
+                (["--kafka-version", "9"], "9"),
                 (["--listen", "nonsense"], "HOST:PORT"), (["--faults", "/nonexistent"], "/nonexistent"),
                 (["--faults", file.name], f"{file.name}:2:3: expected do.action"), (["--brokers", "0"], "1 to 1000"),
                 (["--record", "/nonexistent/x.pcapng"], "/nonexistent/x.pcapng"), (["extra"], "extra")):
