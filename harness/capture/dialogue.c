@@ -12,6 +12,9 @@
 /* A connection that has said nothing plausible in so many bytes of one direction does not speak Kafka. */
 #define DETECTION_LIMIT (256u << 10)
 
+/* So long bytes are waited for that the receiver has acknowledged; captures shuffle packets within less. */
+#define PATIENCE_US 200000
+
 struct exchange {
     struct capture_exchange shown; /* first: sinks get its address */
     struct rj_arena request_arena, response_arena;
@@ -23,6 +26,8 @@ struct half {
     struct reassembly bytes;
     bool lost;         /* a hole was met: the next frame's start has to be found */
     size_t skip_len;   /* bytes of a frame with a hole in it that are still to come */
+    bool syn_seen;
+    int64_t behind_since_us; /* bytes are missing that the peer has; 0: none are */
 };
 
 enum stream_kind { STREAM_UNKNOWN, STREAM_KAFKA, STREAM_OTHER };
@@ -33,7 +38,7 @@ struct stream {
     struct half halves[2];       /* halves[i]: bytes sent by ends[i] */
     int client;                  /* which end sends requests, where known */
     enum stream_kind kind;
-    bool syn_seen, closed, raw_tokens;
+    bool closed, raw_tokens;
     bool had_gap;
     uint64_t first_frame;
     int64_t first_time_us;
@@ -240,6 +245,19 @@ static uint32_t get_len(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+static bool response_decodes(const struct capture_exchange *request, const uint8_t *frame, uint32_t len)
+{
+    struct rj_response_frame response = {0};
+    struct rj_arena arena;
+    if (rj_response_schema(request->api_key) == NULL)
+        return false;
+    rj_arena_init(&arena, &rejoin_heap, arena_limit(len));
+    bool good = rj_decode_response((struct rj_bytes){frame, (int32_t)len}, request->api_key, request->version,
+                                   &response, &arena, NULL) == RJ_OK;
+    rj_arena_release(&arena);
+    return good;
+}
+
 /* Does a response to one of the unanswered requests start here? */
 static enum plausible response_plausible(struct stream *stream, const uint8_t *bytes, size_t len)
 {
@@ -248,7 +266,12 @@ static enum plausible response_plausible(struct stream *stream, const uint8_t *b
     uint32_t frame_len = get_len(bytes);
     if (frame_len < 4 || frame_len > CAPTURE_FRAME_LIMIT)
         return PLAUSIBLE_NO;
-    return *find_exchange(stream, (int32_t)get_len(bytes + 4)) != NULL ? PLAUSIBLE_YES : PLAUSIBLE_NO;
+    struct exchange *request = *find_exchange(stream, (int32_t)get_len(bytes + 4));
+    if (request == NULL)
+        return PLAUSIBLE_NO;
+    if (len - 4 < frame_len)
+        return PLAUSIBLE_PERHAPS;
+    return response_decodes(&request->shown, bytes + 4, frame_len) ? PLAUSIBLE_YES : PLAUSIBLE_NO;
 }
 
 /* Looks for a frame's start in the unread bytes and drops what stands before it. */
@@ -296,49 +319,37 @@ static void pass_hole(struct dialogue *dialogue, struct stream *stream, int end,
     tell_gap(dialogue, stream, end, frame);
 }
 
-static void read_frames(struct dialogue *dialogue, struct stream *stream, int end);
-
-/* The server answers what was not seen: what is missing of the requests will not come any more. */
-static void catch_up(struct dialogue *dialogue, struct stream *stream, uint64_t frame)
-{
-    struct reassembly *requests = &stream->halves[stream->client].bytes;
-    if (requests->pieces != NULL) {
-        pass_hole(dialogue, stream, stream->client, reassembly_lost_len(requests, 0, true), frame);
-        read_frames(dialogue, stream, stream->client);
-    } else if (!stream->had_gap && reassembly_is_behind(requests)) {
-        tell_gap(dialogue, stream, stream->client, frame);
-    }
-}
-
-static void read_frames(struct dialogue *dialogue, struct stream *stream, int end)
+/* The next whole frame of one direction. only_answers: not a response that answers no known request. False: there is
+ * none, or not yet. */
+static bool read_frame(struct dialogue *dialogue, struct stream *stream, int end, bool only_answers)
 {
     struct half *half = &stream->halves[end];
     bool is_request = end == stream->client;
     skip_rest_of_frame(half);
     while (half->skip_len == 0) {
         if (half->lost && !find_frame_start(stream, half, is_request))
-            return;
+            return false;
         size_t len = reassembly_unread_len(&half->bytes);
         const uint8_t *bytes = reassembly_unread(&half->bytes);
         if (len < 4)
-            return;
+            return false;
         uint32_t frame_len = get_len(bytes);
         if (frame_len < 4 || frame_len > CAPTURE_FRAME_LIMIT) {
             half->lost = stream->had_gap = true; /* not a frame: find back in */
             reassembly_consume(&half->bytes, 1);
             continue;
         }
-        if (len - 4 < frame_len)
-            return;
+        if (len - 4 < frame_len || (only_answers && *find_exchange(stream, (int32_t)get_len(bytes + 4)) == NULL))
+            return false;
         struct reassembly_mark mark = reassembly_mark_at(&half->bytes, 4 + (size_t)frame_len);
-        if (!is_request && *find_exchange(stream, (int32_t)get_len(bytes + 4)) == NULL)
-            catch_up(dialogue, stream, mark.frame);
         if (is_request)
             take_request(dialogue, stream, bytes + 4, frame_len, mark);
         else
             take_response(dialogue, stream, bytes + 4, frame_len, mark);
         reassembly_consume(&half->bytes, 4 + (size_t)frame_len);
+        return true;
     }
+    return false;
 }
 
 /* ---- Which connections speak Kafka ----------------------------------------------------------------------------- */
@@ -357,7 +368,7 @@ static void becomes_kafka(struct dialogue *dialogue, struct stream *stream, int 
     stream->kind = STREAM_KAFKA;
     stream->client = client;
     stream->shown.id = dialogue->kafka_count++;
-    stream->shown.from_start = stream->syn_seen;
+    stream->shown.from_start = stream->halves[0].syn_seen && stream->halves[1].syn_seen;
     capture_print_endpoint(&stream->ends[client], stream->shown.client, sizeof(stream->shown.client));
     capture_print_endpoint(server, stream->shown.server, sizeof(stream->shown.server));
     if (!is_known_server(dialogue, server)) {
@@ -366,14 +377,17 @@ static void becomes_kafka(struct dialogue *dialogue, struct stream *stream, int 
         dialogue->servers = entry;
     }
     dialogue->counts.streams++;
-    if (!stream->syn_seen) {
+    if (!stream->shown.from_start)
         dialogue->counts.mid_streams++;
-        stream->halves[0].lost = stream->halves[1].lost = true;
-    }
+    for (int end = 0; end < 2; end++)
+        stream->halves[end].lost |= !stream->halves[end].syn_seen;
     for (int i = 0; i < dialogue->sink_count; i++)
         if (dialogue->sinks[i].opened)
             dialogue->sinks[i].opened(dialogue->sinks[i].context, &stream->shown, stream->first_frame,
                                       stream->first_time_us);
+    if (stream->had_gap) /* before it was known for Kafka */
+        for (int end = 0; end < 2; end++)
+            tell_gap(dialogue, stream, end, stream->first_frame);
 }
 
 /* A request that is wholly there and decodes, from the start of the connection (from anywhere where that was missed). */
@@ -387,7 +401,7 @@ static bool speaks_requests(struct stream *stream, int end, bool *perhaps)
         if (plausible == PLAUSIBLE_YES)
             return true;
         *perhaps |= plausible == PLAUSIBLE_PERHAPS;
-        if (stream->syn_seen && !stream->had_gap)
+        if (half->syn_seen && !stream->had_gap)
             return false; /* its first bytes are not a request */
     }
     return false;
@@ -414,7 +428,7 @@ static void find_kind(struct dialogue *dialogue, struct stream *stream)
         }
     }
     bool silent = longest == 0;
-    bool hopeless = stream->syn_seen && !perhaps && reassembly_unread_len(&stream->halves[0].bytes) > 0 &&
+    bool hopeless = stream->halves[0].syn_seen && stream->halves[1].syn_seen && !perhaps && reassembly_unread_len(&stream->halves[0].bytes) > 0 &&
                     reassembly_unread_len(&stream->halves[1].bytes) > 0;
     if (!silent && (hopeless || longest > DETECTION_LIMIT)) {
         stream->kind = STREAM_OTHER;
@@ -423,7 +437,7 @@ static void find_kind(struct dialogue *dialogue, struct stream *stream)
     }
 }
 
-/* ---- Packets ------------------------------------------------------------------------------------------------------ */
+/* ---- Packets ----------------------------------------------------------------------------------------------------- */
 
 static uint32_t endpoint_hash(const struct capture_endpoint *endpoint)
 {
@@ -469,24 +483,67 @@ static struct stream *add_stream(struct dialogue *dialogue, struct stream **buck
     return stream;
 }
 
-/* Requests before responses: what is answered was asked before. */
+/* Bytes that the peer has are missing: they may still come, as captures shuffle packets. */
+static bool is_late(struct half *half, int64_t now_us)
+{
+    bool behind = reassembly_is_behind(&half->bytes);
+    if (!behind)
+        half->behind_since_us = 0;
+    else if (half->behind_since_us == 0)
+        half->behind_since_us = now_us;
+    return behind;
+}
+
+/* They will not come any more. */
+static bool give_up(struct dialogue *dialogue, struct stream *stream, int end, uint64_t frame, int64_t now_us,
+                    bool at_end)
+{
+    struct half *half = &stream->halves[end];
+    if (!is_late(half, now_us))
+        return false;
+    bool patience_is_over = at_end || now_us - half->behind_since_us >= PATIENCE_US;
+    uint32_t hole = reassembly_lost_len(&half->bytes, now_us, at_end);
+    if (hole > 0) {
+        pass_hole(dialogue, stream, end, hole, frame);
+        return true;
+    }
+    if (!patience_is_over || half->bytes.pieces != NULL)
+        return false;
+    reassembly_write_off(&half->bytes);
+    tell_gap(dialogue, stream, end, frame);
+    return true;
+}
+
+/* What is answered was asked before. While answers are missing that the client had, what it asked next has to wait, and
+ * the other way round; where several frames of both directions are there, each answer follows its request. */
+static void read_in_turn(struct dialogue *dialogue, struct stream *stream, int64_t now_us)
+{
+    int client = stream->client;
+    bool requests_late = is_late(&stream->halves[client], now_us);
+    bool responses_late = is_late(&stream->halves[!client], now_us);
+    while (stream->halves[!client].lost && !responses_late && read_frame(dialogue, stream, client, false))
+        ; /* a response is known behind a hole by the request that it answers */
+    for (bool read = true; read;) {
+        read = false;
+        while (!requests_late && read_frame(dialogue, stream, !client, true))
+            read = true;
+        if (!responses_late && read_frame(dialogue, stream, client, false))
+            read = true;
+    }
+    while (!requests_late && read_frame(dialogue, stream, !client, false))
+        ;
+}
+
 static void read_stream(struct dialogue *dialogue, struct stream *stream, uint64_t frame, int64_t now_us, bool at_end)
 {
     for (bool again = true; again;) {
         again = false;
         if (stream->kind == STREAM_UNKNOWN)
             find_kind(dialogue, stream);
-        if (stream->kind == STREAM_KAFKA) {
-            read_frames(dialogue, stream, stream->client);
-            read_frames(dialogue, stream, !stream->client);
-        }
-        for (int end = 0; end < 2 && stream->kind != STREAM_OTHER; end++) {
-            uint32_t hole = reassembly_lost_len(&stream->halves[end].bytes, now_us, at_end);
-            if (hole == 0)
-                continue;
-            pass_hole(dialogue, stream, end, hole, frame);
-            again = true;
-        }
+        if (stream->kind == STREAM_KAFKA)
+            read_in_turn(dialogue, stream, now_us);
+        for (int end = 0; end < 2 && stream->kind != STREAM_OTHER; end++)
+            again |= give_up(dialogue, stream, end, frame, now_us, at_end);
     }
 }
 
@@ -528,7 +585,7 @@ void dialogue_packet(struct dialogue *dialogue, const struct capture_packet *pac
     struct half *half = &stream->halves[end];
     uint32_t sequence = segment.sequence;
     if (segment.flags & CAPTURE_TCP_SYN) {
-        stream->syn_seen |= opens;
+        half->syn_seen = true;
         sequence++; /* the SYN takes a number */
         if (!half->bytes.started)
             reassembly_start(&half->bytes, sequence);

@@ -143,15 +143,18 @@ void reassembly_acknowledged(struct reassembly *stream, uint32_t acknowledgement
     stream->has_acknowledged = true;
 }
 
+static bool is_acknowledged(const struct reassembly *stream)
+{
+    return stream->has_acknowledged && (int32_t)(stream->peer_acknowledged - stream->pieces->sequence) >= 0;
+}
+
 uint32_t reassembly_lost_len(const struct reassembly *stream, int64_t now_us, bool at_end)
 {
     if (stream->pieces == NULL)
         return 0;
     uint32_t hole = stream->pieces->sequence - stream->next_sequence;
-    bool acknowledged = stream->has_acknowledged &&
-                        (int32_t)(stream->peer_acknowledged - stream->pieces->sequence) >= 0;
     if (at_end || stream->cut || stream->piece_bytes > PILE_LIMIT ||
-        (acknowledged && now_us - stream->hole_since_us >= HOLE_PATIENCE_US))
+        (is_acknowledged(stream) && now_us - stream->hole_since_us >= HOLE_PATIENCE_US))
         return hole;
     return 0;
 }
@@ -169,8 +172,18 @@ void reassembly_skip_hole(struct reassembly *stream)
 
 bool reassembly_is_behind(const struct reassembly *stream)
 {
-    return stream->pieces != NULL || (stream->started && stream->has_acknowledged &&
-                                      (int32_t)(stream->peer_acknowledged - stream->next_sequence) > 0);
+    if (stream->pieces != NULL)
+        return true;
+    if (!stream->started || !stream->has_acknowledged ||
+        (stream->has_written_off && (int32_t)(stream->peer_acknowledged - stream->written_off) <= 0))
+        return false;
+    return (int32_t)(stream->peer_acknowledged - stream->next_sequence) > 1; /* 1: a FIN takes a number */
+}
+
+void reassembly_write_off(struct reassembly *stream)
+{
+    stream->written_off = stream->peer_acknowledged;
+    stream->has_written_off = true;
 }
 
 size_t reassembly_unread_len(const struct reassembly *stream) { return stream->end - stream->start; }

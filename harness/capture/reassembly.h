@@ -15,6 +15,8 @@ struct reassembly {
     uint32_t next_sequence;
     uint32_t peer_acknowledged; /* the other side has everything before this */
     bool has_acknowledged;
+    uint32_t written_off; /* what was acknowledged, not seen, and is not waited for any more ends here */
+    bool has_written_off;
     bool cut;            /* the capture kept only a part of a segment: what follows can never come */
     uint8_t *bytes;      /* unread bytes: bytes[start .. end) */
     size_t start, end, capacity;
@@ -41,6 +43,8 @@ void reassembly_acknowledged(struct reassembly *stream, uint32_t acknowledgement
 uint32_t reassembly_lost_len(const struct reassembly *stream, int64_t now_us, bool at_end);
 /* The peer has acknowledged bytes that were not seen, or some stand behind a hole. */
 bool reassembly_is_behind(const struct reassembly *stream);
+/* What was acknowledged and not seen is lost; it is not waited for. */
+void reassembly_write_off(struct reassembly *stream);
 /* Goes on behind the hole; unread bytes before it are dropped. */
 void reassembly_skip_hole(struct reassembly *stream);
 

@@ -25,7 +25,7 @@ struct replay *replay_create(const struct replay_options *options)
     return replay;
 }
 
-/* ---- Recording ----------------------------------------------------------------------------------------------------- */
+/* ---- Recording --------------------------------------------------------------------------------------------------- */
 
 static bool is_for_core(int16_t api_key)
 {
@@ -198,7 +198,7 @@ struct capture_sink replay_sink(struct replay *replay)
                                  .closed = on_closed};
 }
 
-/* ---- The core's side ------------------------------------------------------------------------------------------------ */
+/* ---- The core's side --------------------------------------------------------------------------------------------- */
 
 /* The generation that comes next after a frame: what the broker chose for it at random is pinned. */
 static void pin_generation(const struct replay_group *group, uint64_t frame, struct rj_pins *pins)
@@ -367,7 +367,7 @@ static void closed(struct replay *replay, uint64_t stream, int64_t time_ms)
     }
 }
 
-/* ---- Starting the cores --------------------------------------------------------------------------------------------- */
+/* ---- Starting the cores ------------------------------------------------------------------------------------------ */
 
 static void load_record(struct replay *replay, struct replay_group *group, int16_t type, const void *key,
                         const void *value, int16_t value_version)

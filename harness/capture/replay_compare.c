@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Counting fields ------------------------------------------------------------------------------------------------ */
+/* ---- Counting fields --------------------------------------------------------------------------------------------- */
 
 static uint64_t count_fields(const struct rj_schema_struct *structure, int16_t version, const char *at)
 {
@@ -31,7 +31,7 @@ static uint64_t count_fields(const struct rj_schema_struct *structure, int16_t v
     return count;
 }
 
-/* ---- Order that means nothing --------------------------------------------------------------------------------------- */
+/* ---- Order that means nothing ------------------------------------------------------------------------------------ */
 
 static int compare_text(struct rj_string a, struct rj_string b)
 {
@@ -115,7 +115,7 @@ static void put_in_order(int16_t api_key, void *body)
     }
 }
 
-/* ---- Comparing ------------------------------------------------------------------------------------------------------ */
+/* ---- Comparing --------------------------------------------------------------------------------------------------- */
 
 struct comparison { struct replay *replay; const struct replay_exchange *exchange; };
 
@@ -157,7 +157,7 @@ void replay_compare(struct replay *replay, struct replay_exchange *exchange)
     replay->totals.equal += (uint64_t)unequal < fields ? fields - (uint64_t)unequal : 0;
 }
 
-/* ---- Showing -------------------------------------------------------------------------------------------------------- */
+/* ---- Showing ----------------------------------------------------------------------------------------------------- */
 
 struct replay_totals replay_totals(const struct replay *replay) { return replay->totals; }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Topics ---------------------------------------------------------------------------------------------------------- */
+/* ---- Topics ------------------------------------------------------------------------------------------------------ */
 
 static int compare_topics(const void *a, const void *b)
 {
@@ -64,7 +64,7 @@ static void collect_topics(struct replay *replay)
     replay->topic_table.items = replay->topics;
 }
 
-/* ---- Generations ------------------------------------------------------------------------------------------------------ */
+/* ---- Generations ------------------------------------------------------------------------------------------------- */
 
 static void note_generation(struct replay_group *group, const struct replay_exchange *exchange)
 {
@@ -155,7 +155,7 @@ static void collect_generations(struct replay *replay)
                   sizeof(struct replay_generation), compare_generations);
 }
 
-/* ---- The initial rebalance delay ---------------------------------------------------------------------------------------- */
+/* ---- The initial rebalance delay --------------------------------------------------------------------------------- */
 
 /* With this delay, and members joining at these offsets after the first one, when does the initial phase end? */
 static int64_t initial_phase_end(int64_t delay_ms, const int64_t *offsets_ms, size_t count)
@@ -224,7 +224,7 @@ static void choose_delay(struct replay *replay)
     replay->delay_ms = shortest >= 100 ? shortest / 100 * 100 : 0;
 }
 
-/* ---- Offsets that were there before -------------------------------------------------------------------------------------- */
+/* ---- Offsets that were there before ------------------------------------------------------------------------------ */
 
 static struct replay_seed *seed_of(struct replay_group *group, struct rj_string topic, int32_t partition)
 {

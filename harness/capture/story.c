@@ -31,7 +31,7 @@ bool story_is_alive(const struct story *story, const struct story_member *member
            (story->end_us == 0 || story->end_us - member->seen_us < (int64_t)member->session_timeout_ms * 1000);
 }
 
-/* ---- Finding and adding -------------------------------------------------------------------------------------------- */
+/* ---- Finding and adding ------------------------------------------------------------------------------------------ */
 
 static bool is(const char *known, struct rj_string text)
 {
@@ -97,7 +97,7 @@ static void add_event(struct story_group *group, const struct story_member *memb
         rejoin_strdup(member ? member->id : "")};
 }
 
-/* ---- Triggers ------------------------------------------------------------------------------------------------------ */
+/* ---- Triggers ---------------------------------------------------------------------------------------------------- */
 
 static void free_trigger(struct story_trigger *trigger)
 {
@@ -135,7 +135,7 @@ static void coordinator_trouble(struct story_group *group, int16_t error, const 
     group->moved_us = exchange->response_time_us;
 }
 
-/* ---- JoinGroup ----------------------------------------------------------------------------------------------------- */
+/* ---- JoinGroup --------------------------------------------------------------------------------------------------- */
 
 static bool contains(const char *text, struct rj_string in)
 {
@@ -331,7 +331,7 @@ static void on_join_response(struct story *story, const struct capture_exchange 
         find_expired(group, latest, response, exchange);
 }
 
-/* ---- The other requests ------------------------------------------------------------------------------------------- */
+/* ---- The other requests ------------------------------------------------------------------------------------------ */
 
 static void on_sync(struct story *story, const struct capture_exchange *exchange)
 {
@@ -459,7 +459,7 @@ static void on_metadata(struct story *story, const struct capture_exchange *exch
     }
 }
 
-/* ---- The sink ------------------------------------------------------------------------------------------------------ */
+/* ---- The sink ---------------------------------------------------------------------------------------------------- */
 
 static void on_request(void *story, struct capture_exchange *exchange)
 {

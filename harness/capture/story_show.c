@@ -15,7 +15,7 @@ static const char *cause_sentence(enum story_cause cause)
     return sentences[cause];
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static json_t *rebalance_json(const struct story_rebalance *rebalance)
 {
@@ -74,7 +74,7 @@ json_t *story_json(const struct story *story, const struct capture_counts *count
     return json_pack("{sI so so}", "frames", (json_int_t)counts->frames, "groups", groups, "notes", notes);
 }
 
-/* ---- Text ---------------------------------------------------------------------------------------------------------- */
+/* ---- Text -------------------------------------------------------------------------------------------------------- */
 
 /* The client id; where several members have the same, with the start of what is random in the member id. */
 static const char *name_of(const struct story_group *group, const char *member_id, const char *client_id, char *out,

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- Feeding ------------------------------------------------------------------------------------------------------ */
+/* ---- Feeding ----------------------------------------------------------------------------------------------------- */
 
 static void on_opened(void *checker, struct capture_stream *stream, uint64_t frame, int64_t time_us)
 {
@@ -48,7 +48,7 @@ struct capture_sink verdict_sink(struct rj_checker *checker)
                                  .response = on_response, .gap = on_gap, .closed = on_closed};
 }
 
-/* ---- Showing ------------------------------------------------------------------------------------------------------ */
+/* ---- Showing ----------------------------------------------------------------------------------------------------- */
 
 const char *verdict_strength_name(enum rj_rule_strength strength)
 {

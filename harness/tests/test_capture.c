@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* ---- Reassembly ----------------------------------------------------------------------------------------------------- */
+/* ---- Reassembly -------------------------------------------------------------------------------------------------- */
 
 struct arrival { uint32_t sequence; const char *text; };
 
@@ -114,7 +114,7 @@ static void test_marks_name_the_packet_that_completed(void **state)
     reassembly_release(&stream);
 }
 
-/* ---- Packets -------------------------------------------------------------------------------------------------------- */
+/* ---- Packets ----------------------------------------------------------------------------------------------------- */
 
 static size_t put16(uint8_t *at, uint32_t number)
 {
@@ -212,7 +212,7 @@ static void test_link_and_address_kinds(void **state)
             }
 }
 
-/* ---- The dialogue ---------------------------------------------------------------------------------------------------- */
+/* ---- The dialogue ------------------------------------------------------------------------------------------------ */
 
 struct heard { int requests, responses, dropped, gaps, opened, closed, undecoded; bool from_start;
                uint64_t last_request_frame, last_response_frame; int32_t last_correlation_id; };

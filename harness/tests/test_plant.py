@@ -290,6 +290,7 @@ def _(c):
 def _(c):
     first = [m for m in c.find(FETCH, True, lambda b: b["topics"] and b["sessionEpoch"] <= 0, "two")][0]
     c.body(first)["topics"][0]["partitions"][0]["fetchOffset"] += 1
+    c.shift(c.messages[c.messages.index(first) - 1], 10000)
 
 
 @plant("t-leave-final")
@@ -411,7 +412,7 @@ def _(c):
 def _(c):
     late, first, own = joined(c, 4, "two").other, joined(c, 4, "one"), joined(c, 4, "two")
     c.drop(late, own)
-    c.insert(late, after=first)
+    c.insert(late, after=first, time_us=first.time_us + 20000)
     c.insert(own, after=late)
 
 

@@ -235,7 +235,7 @@ void trace_fetch(struct trace *trace, uint64_t stream, int32_t partition, int64_
     trace_answer(trace, stream, RJ_API_FETCH, 12, trace_ask(trace, stream, RJ_API_FETCH, 12, &request), &response);
 }
 
-/* ---- What members put inside ---------------------------------------------------------------------------------------- */
+/* ---- What members put inside ------------------------------------------------------------------------------------- */
 
 static uint8_t *next_buffer(void)
 {

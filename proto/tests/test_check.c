@@ -154,7 +154,7 @@ static void cooperative(struct trace *t)
     trace_synced(t, 5, y, 0, shares[1].assignment);
 }
 
-/* ---- Group "s": a static member that returns ---------------------------------------------------------------------- */
+/* ---- Group "s": a static member that returns --------------------------------------------------------------------- */
 
 static int32_t join_s(struct trace *t, uint64_t stream, const char *member)
 {
@@ -175,7 +175,7 @@ static void static_member(struct trace *t)
     trace_heartbeat(t, 6, "s", 1, OLD, "i1", is(RJ_RULE_T_STATIC_ONE) ? 0 : 82);
 }
 
-/* ---- Group "solo": one member and its timers ----------------------------------------------------------------------- */
+/* ---- Group "solo": one member and its timers --------------------------------------------------------------------- */
 
 static int32_t join_solo(struct trace *t, const char *member)
 {
@@ -216,7 +216,7 @@ static void falling(struct trace *t)
                  "range", SOLO_2, SOLO_2, list, 1);
 }
 
-/* ---- Group "f": a follower that joins again unchanged ------------------------------------------------------------- */
+/* ---- Group "f": a follower that joins again unchanged ------------------------------------------------------------ */
 
 static void follower(struct trace *t)
 {
@@ -299,7 +299,7 @@ static void course(struct trace *t)
     rj_check_finish(t->checker, t->time_ms);
 }
 
-/* ---- Running ------------------------------------------------------------------------------------------------------- */
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
 
 static struct trace begin(const struct rj_allocator *allocator)
 {

@@ -62,7 +62,8 @@ void rj_check_destroy(struct rj_checker *checker);
 enum rj_err rj_check_open(struct rj_checker *checker, uint64_t stream, uint64_t frame, int64_t time_ms,
                           bool from_start);
 enum rj_err rj_check_close(struct rj_checker *checker, uint64_t stream, uint64_t frame, int64_t time_ms);
-/* Bytes of a stream were not seen. */
+/* Bytes of a stream were not seen. Breaches of the groups that it spoke of, found since its last message, are taken back
+ * (hard ones are not): they may have been none. */
 enum rj_err rj_check_gap(struct rj_checker *checker, uint64_t stream, enum rj_check_direction direction,
                          uint64_t frame);
 

@@ -32,10 +32,11 @@ enum rj_err rj_check_open(struct rj_checker *checker, uint64_t stream_id, uint64
                           bool from_start)
 {
     (void)frame;
-    (void)time_ms;
     struct stream *stream = stream_of(checker, stream_id);
-    if (stream != NULL)
+    if (stream != NULL) {
         stream->from_start = from_start;
+        stream->seen_ms = time_ms;
+    }
     return outcome(checker);
 }
 
@@ -49,10 +50,18 @@ enum rj_err rj_check_close(struct rj_checker *checker, uint64_t stream_id, uint6
     return outcome(checker);
 }
 
-static void lose_sight(struct group *group)
+/* Bytes were lost on a connection that was last understood at that time: what seemed a breach since then may have been
+ * none. */
+static void lose_sight(struct rj_checker *checker, struct group *group, int64_t since_ms)
 {
     group->blind = true;
     group->missing = "bytes of a connection that spoke of it were lost";
+    for (int32_t i = checker->violations.count - 1; i >= 0; i--) {
+        const struct rj_violation *violation = LIST_AT(&checker->violations, struct rj_violation, i);
+        if (violation->time_ms >= since_ms && same(violation->group, group->id) &&
+            rj_rule_row(violation->rule)->strength != RJ_STRENGTH_HARD)
+            list_remove(&checker->violations, i);
+    }
 }
 
 enum rj_err rj_check_gap(struct rj_checker *checker, uint64_t stream_id, enum rj_check_direction direction,
@@ -63,10 +72,12 @@ enum rj_err rj_check_gap(struct rj_checker *checker, uint64_t stream_id, enum rj
     struct stream *stream = stream_of(checker, stream_id);
     if (stream == NULL)
         return RJ_ERR_MEMORY;
+    if (!stream->gap)
+        stream->gap_since_ms = stream->seen_ms;
     stream->gap = true;
     stream->expectations.count = 0;
     for (int32_t i = 0; i < stream->groups.count; i++)
-        lose_sight(*LIST_AT(&stream->groups, struct group *, i));
+        lose_sight(checker, *LIST_AT(&stream->groups, struct group *, i), stream->seen_ms);
     return outcome(checker);
 }
 
@@ -77,7 +88,7 @@ struct group *touch_group(const struct dialogue_part *part, struct rj_string id)
     if (group == NULL)
         return NULL;
     if (part->stream->gap && !group->blind)
-        lose_sight(group);
+        lose_sight(part->checker, group, part->stream->gap_since_ms);
     for (int32_t i = 0; i < groups->count; i++)
         if (*LIST_AT(groups, struct group *, i) == group)
             return group;
@@ -127,6 +138,7 @@ enum rj_err rj_check_request(struct rj_checker *checker, const struct rj_check_m
     if (stream == NULL)
         return RJ_ERR_MEMORY;
     rj_arena_reset(&checker->scratch);
+    stream->seen_ms = request->time_ms;
     connection_request(checker, stream, request);
     if (request->api_key == RJ_API_PRODUCE && request->body != NULL &&
         ((const struct rj_produce_request *)request->body)->acks == 0)
@@ -171,6 +183,7 @@ enum rj_err rj_check_response(struct rj_checker *checker, const struct rj_check_
     if (stream == NULL)
         return RJ_ERR_MEMORY;
     rj_arena_reset(&checker->scratch);
+    stream->seen_ms = response->time_ms;
     struct kept_message *request = connection_response(checker, stream, response);
     struct dialogue_part part = {checker, stream, request};
     if (request != NULL && response->body != NULL && request->api_key == response->api_key) {

@@ -80,7 +80,7 @@ void connection_request(struct rj_checker *checker, struct stream *stream, const
                     message->correlation_id), "another correlation id");
 }
 
-/* ---- Responses ---------------------------------------------------------------------------------------------------- */
+/* ---- Responses --------------------------------------------------------------------------------------------------- */
 
 static bool was_answered(const struct stream *stream, int32_t correlation_id)
 {
@@ -110,7 +110,7 @@ static void judge_order(struct rj_checker *checker, struct stream *stream, const
                         int32_t index)
 {
     struct kept_message *oldest = *LIST_AT(&stream->pending, struct kept_message *, 0);
-    if (stream->gap)
+    if (stream->gap || (!stream->from_start && !stream->has_response))
         return;
     bool reported = index > 0 && oldest->overtaken;
     if (judged(checker, RJ_RULE_T_ORDER, index == 0 || reported))
@@ -138,11 +138,13 @@ struct kept_message *connection_response(struct rj_checker *checker, struct stre
     judged(checker, RJ_RULE_T_ONE_RESPONSE, true);
     judge_order(checker, stream, message, index);
     judge_length(checker, stream, message, "response");
-    while (stream->gap && index-- > 0) { /* answers of older requests were lost */
+    bool older_lost = stream->gap || (!stream->from_start && !stream->has_response);
+    int32_t at = older_lost ? 0 : index;
+    while (older_lost && index-- > 0) { /* the answers of older requests were not seen */
         let_go(checker, LIST_AT(&stream->pending, struct kept_message *, 0));
         list_remove(&stream->pending, 0);
     }
-    int32_t at = stream->gap ? 0 : index;
+    stream->has_response = true;
     struct kept_message *request = *LIST_AT(&stream->pending, struct kept_message *, at);
     list_remove(&stream->pending, at);
     stream->recent[stream->recent_count++ % RECENT_ANSWERS] = message->correlation_id;

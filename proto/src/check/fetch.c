@@ -90,6 +90,8 @@ static void judge_resumed(struct rj_checker *checker, const struct member *membe
             !same(resume.partition.topic, partition.topic))
             continue;
         list_remove(&checker->resumes, i);
+        if (offset != resume.offset && request->time_ms <= resume.time_ms + SHUFFLE_MS)
+            return; /* it may have been sent before */
         if (judged(checker, RJ_RULE_T_COMMIT_RESUME, offset == resume.offset))
             return;
         struct finding finding = about_fetch(RJ_RULE_T_COMMIT_RESUME, member, request, resume.frame);

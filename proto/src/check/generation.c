@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- Rules on one JoinGroup success ------------------------------------------------------------------------------- */
+/* ---- Rules on one JoinGroup success ------------------------------------------------------------------------------ */
 
 static void judge_monotonic(const struct dialogue_part *part, const struct rj_check_message *response,
                             const struct member *member, int32_t generation)
@@ -124,7 +124,7 @@ static void judge_one_leader(const struct dialogue_part *part, const struct rj_c
              "the member list for %v alone", generation->leader);
 }
 
-/* ---- Rules on the leader's list ----------------------------------------------------------------------------------- */
+/* ---- Rules on the leader's list ---------------------------------------------------------------------------------- */
 
 static const struct accepted *accepted_as(const struct generation *generation, const struct member *member)
 {
@@ -170,17 +170,16 @@ static void judge_listed(struct rj_checker *checker, const struct group *group, 
 }
 
 static void judge_barrier(struct rj_checker *checker, const struct group *group, const struct generation *generation,
-                          const struct member *member)
+                          const struct accepted *accepted)
 {
-    const struct accepted *accepted = accepted_as(generation, member);
-    if (!member->born || member->instance_id.len > 0 || generation->replaced)
+    const struct member *member = accepted->member;
+    if (!member->born || member->instance_id.len > 0 || generation->replaced || !is_listed(checker, generation, member))
         return;
-    uint64_t joined_frame = accepted ? accepted->request_frame :
-                            member->join_pending ? member->latest_join->frame : UINT64_MAX;
-    if (judged(checker, RJ_RULE_T_JOIN_BARRIER, joined_frame < generation->first_frame))
+    if (judged(checker, RJ_RULE_T_JOIN_BARRIER, accepted->request_ms <= generation->first_ms + SHUFFLE_MS))
         return;
     struct finding finding = about_list(RJ_RULE_T_JOIN_BARRIER, group, generation, member);
-    finding.other_frame = generation->first_frame;
+    finding.other_frame = accepted->request_frame;
+    finding.third_frame = generation->first_frame;
     expected(report(checker, &finding, "generation %d starts with %v, which had not sent its JoinGroup",
                     (int)generation->id, member->id), "JoinGroup of every dynamic member before the first answer");
 }
@@ -288,11 +287,12 @@ static void judge_list(struct rj_checker *checker, struct group *group, struct g
     generation->list_judged = true;
     if (born)
         group->began = true;
-    for (int32_t i = 0; i < generation->accepted.count; i++)
+    for (int32_t i = 0; i < generation->accepted.count; i++) {
         judge_listed(checker, group, generation, LIST_AT(&generation->accepted, struct accepted, i));
+        judge_barrier(checker, group, generation, LIST_AT(&generation->accepted, struct accepted, i));
+    }
     for (int32_t i = 0; i < list->members.count; i++) {
         const struct member *member = find_member(group, intern(checker, list->members.items[i].member_id));
-        judge_barrier(checker, group, generation, member);
         judge_echo(checker, group, generation, member, list->members.items[i].metadata);
     }
     judge_vote(checker, group, generation);
@@ -311,7 +311,7 @@ bool listed_subscription(struct rj_checker *checker, const struct generation *ge
     return read_subscription(checker, list->members.items[index].metadata, subscription);
 }
 
-/* ---- Following ---------------------------------------------------------------------------------------------------- */
+/* ---- Following --------------------------------------------------------------------------------------------------- */
 
 /* A listed member that never came into sight: something of this group was not seen. */
 static void close_generation(struct group *group, const struct generation *generation)
@@ -401,9 +401,11 @@ void generation_success(const struct dialogue_part *part, const struct rj_check_
     if (accepted_as(generation, member) == NULL) {
         struct accepted *accepted = list_add(checker, &generation->accepted, sizeof(*accepted));
         if (accepted != NULL)
-            *accepted = (struct accepted){member, response->frame, part->request->frame};
-        if (accepted != NULL && generation->list_judged && !group->blind)
+            *accepted = (struct accepted){member, response->frame, part->request->frame, part->request->time_ms};
+        if (accepted != NULL && generation->list_judged && !group->blind) {
             judge_listed(checker, group, generation, accepted);
+            judge_barrier(checker, group, generation, accepted);
+        }
     }
     if (generation->list != NULL && generation->list->body != NULL)
         judge_list(checker, group, generation);

@@ -307,7 +307,7 @@ void heartbeat_response(const struct dialogue_part *part, const struct rj_check_
                     request->generation_id, request->group_instance_id, body->error_code, response);
 }
 
-/* ---- LeaveGroup --------------------------------------------------------------------------------------------------- */
+/* ---- LeaveGroup -------------------------------------------------------------------------------------------------- */
 
 void leave_request(const struct dialogue_part *part)
 {
@@ -354,7 +354,7 @@ void leave_response(const struct dialogue_part *part, const struct rj_check_mess
                         response);
 }
 
-/* ---- FindCoordinator ---------------------------------------------------------------------------------------------- */
+/* ---- FindCoordinator --------------------------------------------------------------------------------------------- */
 
 static void coordinator_asked(const struct dialogue_part *part, struct rj_string key, uint64_t frame)
 {
@@ -383,7 +383,7 @@ void find_coordinator_response(const struct dialogue_part *part, const struct rj
             coordinator_asked(part, body->coordinators.items[i].key, response->frame);
 }
 
-/* ---- JoinGroup, as far as it concerns one member ------------------------------------------------------------------ */
+/* ---- JoinGroup, as far as it concerns one member ----------------------------------------------------------------- */
 
 /* t-join-79-follow and t-rejoin-id: does this JoinGroup carry the id that the last answer asks for? */
 static void judge_expectation(const struct dialogue_part *part, struct group *group, struct rj_string id,

@@ -51,7 +51,7 @@ void list_release(struct rj_checker *checker, struct list *list)
     *list = (struct list){0};
 }
 
-/* ---- Strings ------------------------------------------------------------------------------------------------------ */
+/* ---- Strings ----------------------------------------------------------------------------------------------------- */
 
 static uint32_t hash_of(struct rj_string text)
 {
@@ -150,7 +150,7 @@ void let_go(struct rj_checker *checker, struct kept_message **message)
     checker_free(checker, kept, sizeof(*kept));
 }
 
-/* ---- Finding things ----------------------------------------------------------------------------------------------- */
+/* ---- Finding things ---------------------------------------------------------------------------------------------- */
 
 struct stream *stream_of(struct rj_checker *checker, uint64_t id)
 {

@@ -27,7 +27,7 @@ static struct rj_string topic_named(struct rj_checker *checker, struct rj_string
     return topic ? topic->name : RJ_EMPTY_STRING;
 }
 
-/* ---- OffsetCommit ------------------------------------------------------------------------------------------------- */
+/* ---- OffsetCommit ------------------------------------------------------------------------------------------------ */
 
 static void judge_completing(const struct dialogue_part *part, const struct member *member, int32_t generation)
 {
@@ -203,7 +203,7 @@ void commit_response(const struct dialogue_part *part, const struct rj_check_mes
                         request->generation_id_or_member_epoch, request->group_instance_id, error, response);
 }
 
-/* ---- OffsetFetch -------------------------------------------------------------------------------------------------- */
+/* ---- OffsetFetch ------------------------------------------------------------------------------------------------- */
 
 struct sight { bool settled; bool acceptable; bool failed_value, other_failed; int64_t last_ms; };
 
@@ -224,7 +224,7 @@ static bool may_be_seen(const struct slot *slot, const struct commit *commit, ui
         return false;
     for (int32_t i = 0; i < slot->commits.count; i++) {
         const struct commit *later = LIST_AT(&slot->commits, struct commit, i);
-        if (later->request_frame > commit->response_frame && succeeded_before(later, asked))
+        if (later != commit && later->request_frame > commit->response_frame && succeeded_before(later, asked))
             return false;
     }
     return true;
@@ -251,8 +251,8 @@ static void judge_fetched(const struct dialogue_part *part, struct group *group,
 {
     struct rj_checker *checker = part->checker;
     const struct slot *slot = slot_of(checker, group, partition, false);
-    if (slot == NULL || slot->unsure || group->blind || group->other_writers)
-        return;
+    if (slot == NULL || slot->unsure || group->blind || group->other_writers || !group->began || group->missing != NULL)
+        return; /* somebody else may have committed */
     struct sight sight = look(slot, offset, part->request->frame, response->frame);
     bool may_have_expired = offset == -1 && response->time_ms - sight.last_ms > EXPIRY_POSSIBLE_MS;
     if (!sight.settled || may_have_expired)
@@ -275,7 +275,7 @@ static void judge_fetched(const struct dialogue_part *part, struct group *group,
 }
 
 static void remember_resume(const struct dialogue_part *part, struct partition partition, int64_t offset,
-                            uint64_t frame)
+                            const struct rj_check_message *response)
 {
     struct list *resumes = &part->checker->resumes;
     struct resume *entry = NULL;
@@ -288,7 +288,7 @@ static void remember_resume(const struct dialogue_part *part, struct partition p
     if (entry == NULL)
         entry = list_add(part->checker, resumes, sizeof(*entry));
     if (entry != NULL)
-        *entry = (struct resume){part->request->client_id, partition, offset, frame};
+        *entry = (struct resume){part->request->client_id, partition, offset, response->frame, response->time_ms};
 }
 
 static void fetched(const struct dialogue_part *part, struct group *group, struct rj_string topic, int32_t index,
@@ -299,7 +299,7 @@ static void fetched(const struct dialogue_part *part, struct group *group, struc
         return;
     judge_fetched(part, group, partition, offset, response);
     if (offset >= 0)
-        remember_resume(part, partition, offset, response->frame);
+        remember_resume(part, partition, offset, response);
 }
 
 void offset_fetch_response(const struct dialogue_part *part, const struct rj_check_message *response)
@@ -326,7 +326,7 @@ void offset_fetch_response(const struct dialogue_part *part, const struct rj_che
     }
 }
 
-/* ---- What else changes offsets ------------------------------------------------------------------------------------ */
+/* ---- What else changes offsets ----------------------------------------------------------------------------------- */
 
 static void doubt(struct group *group)
 {

@@ -185,7 +185,7 @@ static void judge_complete(const struct plan *plan)
     }
 }
 
-/* ---- t-coop-transfer ---------------------------------------------------------------------------------------------- */
+/* ---- t-coop-transfer --------------------------------------------------------------------------------------------- */
 
 /* Is what this member says it owns still its own? Claims from a generation that others have passed are void. */
 static bool claims_count(const struct plan *plan, const struct rj_consumer_protocol_subscription *subscription,

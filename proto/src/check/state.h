@@ -32,7 +32,9 @@ enum { RECENT_ANSWERS = 16 };
 
 struct stream {
     uint64_t id;
-    bool from_start, gap, has_request, has_ranges;
+    bool from_start, gap, has_request, has_response, has_ranges;
+    int64_t seen_ms;      /* its latest message */
+    int64_t gap_since_ms; /* what seen_ms was when bytes were lost first */
     struct rj_string client_id;
     struct list pending;      /* struct kept_message * */
     struct list ranges;       /* struct version_range */
@@ -79,7 +81,7 @@ struct member {
     struct list assignment, previous_assignment; /* struct partition */
 };
 
-struct accepted { struct member *member; uint64_t frame, request_frame; };
+struct accepted { struct member *member; uint64_t frame, request_frame; int64_t request_ms; };
 
 struct generation {
     int32_t id;
@@ -137,7 +139,10 @@ struct group {
 struct topic { struct rj_string name; struct rj_uuid id; int32_t partition_count; bool count_changed; };
 
 /* What a new owner fetched as its start: its first Fetch is held against it. */
-struct resume { struct rj_string client_id; struct partition partition; int64_t offset; uint64_t frame; };
+struct resume { struct rj_string client_id; struct partition partition; int64_t offset; uint64_t frame; int64_t time_ms; };
+
+/* Captures shuffle packets of different connections within this time. */
+enum { SHUFFLE_MS = 5 };
 
 struct string_entry { struct rj_string text; uint32_t hash; };
 

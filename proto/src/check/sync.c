@@ -18,8 +18,10 @@ static void remember_plan(const struct dialogue_part *part, const struct group *
 {
     const struct rj_sync_group_request *body = part->request->body;
     struct generation *generation = find_generation(group, body->generation_id);
-    if (generation == NULL || !same(generation->leader, member->id))
-        return;
+    if (generation == NULL || !same(generation->leader, member->id) || generation->list == NULL ||
+        generation->list->body == NULL || !same(generation->list_receiver, member->id) ||
+        ((const struct rj_join_group_response *)generation->list->body)->skip_assignment)
+        return; /* only who was given the list in sight makes the plan; a leader that returned sends none */
     if (generation->plan == NULL)
         generation->plan = hold(part->request);
     else if (!same_plan(generation->plan->body, body))
@@ -54,10 +56,12 @@ static void judge_bytes(const struct dialogue_part *part, const struct member *m
         member->group->blind)
         return;
     const struct rj_sync_group_request *plan = generation->plan->body;
-    struct rj_bytes sent = RJ_EMPTY_BYTES;
+    struct rj_bytes sent = RJ_NULL_BYTES;
     for (int32_t i = 0; i < plan->assignments.count; i++) /* a member that stands there twice: the last one counts */
         if (rj_string_equal(plan->assignments.items[i].member_id, member->id))
             sent = plan->assignments.items[i].assignment;
+    if (sent.data == NULL && member->instance_id.len > 0)
+        return; /* it may have taken the place of an id that stands there */
     bool holds = sent.len == body->assignment.len &&
                  (sent.len == 0 || memcmp(sent.data, body->assignment.data, (size_t)sent.len) == 0);
     if (judged(part->checker, RJ_RULE_T_SYNC_BYTES, holds))
