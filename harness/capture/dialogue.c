@@ -390,7 +390,7 @@ static void becomes_kafka(struct dialogue *dialogue, struct stream *stream, int 
             tell_gap(dialogue, stream, end, stream->first_frame);
 }
 
-/* A request that is wholly there and decodes, from the start of the connection (from anywhere where that was missed). */
+/* A request that is wholly there and decodes, at the connection's start (anywhere, where that was missed). */
 static bool speaks_requests(struct stream *stream, int end, bool *perhaps)
 {
     struct half *half = &stream->halves[end];
@@ -428,8 +428,9 @@ static void find_kind(struct dialogue *dialogue, struct stream *stream)
         }
     }
     bool silent = longest == 0;
-    bool hopeless = stream->halves[0].syn_seen && stream->halves[1].syn_seen && !perhaps && reassembly_unread_len(&stream->halves[0].bytes) > 0 &&
-                    reassembly_unread_len(&stream->halves[1].bytes) > 0;
+    bool hopeless = !perhaps;
+    for (int end = 0; end < 2; end++)
+        hopeless &= stream->halves[end].syn_seen && reassembly_unread_len(&stream->halves[end].bytes) > 0;
     if (!silent && (hopeless || longest > DETECTION_LIMIT)) {
         stream->kind = STREAM_OTHER;
         reassembly_release(&stream->halves[0].bytes);

@@ -77,7 +77,8 @@ static bool group_id_of(const struct capture_exchange *exchange, struct rj_strin
 static struct replay_group *group_of(struct replay *replay, struct rj_string id)
 {
     for (size_t i = 0; i < replay->group_count; i++)
-        if (strlen(replay->groups[i]->id) == (size_t)id.len && memcmp(replay->groups[i]->id, id.data, (size_t)id.len) == 0)
+        if (strlen(replay->groups[i]->id) == (size_t)id.len &&
+            memcmp(replay->groups[i]->id, id.data, (size_t)id.len) == 0)
             return replay->groups[i];
     replay->groups = replay_grow(replay->groups, replay->group_count, sizeof(replay->groups[0]));
     struct replay_group *group = rejoin_alloc_zeroed(1, sizeof(*group));

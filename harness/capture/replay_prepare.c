@@ -171,7 +171,8 @@ static int64_t initial_phase_end(int64_t delay_ms, const int64_t *offsets_ms, si
     return end_ms;
 }
 
-static bool is_accepted_join(const struct replay_exchange *exchange, const struct replay_group *group, int32_t generation)
+static bool is_accepted_join(const struct replay_exchange *exchange, const struct replay_group *group,
+                             int32_t generation)
 {
     if (exchange->group != group || exchange->api_key != RJ_API_JOIN_GROUP || exchange->response == NULL)
         return false;

@@ -22,7 +22,12 @@ struct replay_exchange {
 };
 
 enum replay_event_kind { REPLAY_REQUEST, REPLAY_RESPONSE, REPLAY_CLOSED };
-struct replay_event { enum replay_event_kind kind; struct replay_exchange *exchange; uint64_t stream; int64_t time_ms; };
+struct replay_event {
+    enum replay_event_kind kind;
+    struct replay_exchange *exchange;
+    uint64_t stream;
+    int64_t time_ms;
+};
 
 struct replay_generation { int32_t id; uint64_t first_frame; struct rj_string leader, protocol; };
 struct replay_seed { struct rj_string topic; int32_t partition; struct rj_offset_commit_value value; bool settled; };
@@ -43,7 +48,12 @@ struct replay_group {
 /* The requests of one connection, in order: a broker reads the next one when the one before it is answered. */
 struct replay_lane { struct replay_exchange **items; size_t count, next; };
 
-struct replay_difference { uint64_t frame; int16_t api_key; int16_t version; char *field, *broker, *core; enum rj_rule rule; };
+struct replay_difference {
+    uint64_t frame;
+    int16_t api_key, version;
+    char *field, *broker, *core;
+    enum rj_rule rule;
+};
 
 struct replay {
     struct replay_options options;

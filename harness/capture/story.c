@@ -160,7 +160,8 @@ static enum story_cause why_again(const struct story_group *group, const struct 
         return STORY_COORDINATOR_MOVED;
     if (contains("metadata has changed", reason))
         return STORY_PARTITIONS_CHANGED;
-    if (latest != NULL && strcmp(latest->protocol, "cooperative-sticky") == 0 && owned != NULL && !contains("topic", reason) &&
+    bool cooperative = latest != NULL && strcmp(latest->protocol, "cooperative-sticky") == 0;
+    if (cooperative && owned != NULL && !contains("topic", reason) &&
         (contains("revoke", reason) || (member->assignment != NULL &&
                                         json_equal(member->assignment, (json_t *)(uintptr_t)owned))))
         return STORY_PARTITIONS_REVOKED;

@@ -83,7 +83,8 @@ static const char *name_of(const struct story_group *group, const char *member_i
     size_t same = 0, len = strlen(client_id);
     for (size_t i = 0; i < group->member_count; i++)
         same += strcmp(group->members[i]->client_id, client_id) == 0 && group->members[i]->instance_id[0] == 0;
-    const char *tail = strncmp(member_id, client_id, len) == 0 && member_id[len] == '-' ? member_id + len + 1 : member_id;
+    bool generated = strncmp(member_id, client_id, len) == 0 && member_id[len] == '-';
+    const char *tail = generated ? member_id + len + 1 : member_id;
     if (same > 1 && member_id[0])
         snprintf(out, out_len, "%s/%.8s", client_id, tail);
     else

@@ -101,7 +101,7 @@ static void judge_resumed(struct rj_checker *checker, const struct member *membe
     }
 }
 
-/* A fetch session repeats only what changed: a partition that such a request leaves out is fetched from where it was. */
+/* A fetch session repeats only what changed: a partition that is left out is fetched from where it was. */
 static void forget_resumes(struct rj_checker *checker, const struct member *member, int32_t session_epoch)
 {
     for (int32_t i = checker->resumes.count - 1; session_epoch > 0 && i >= 0; i--)

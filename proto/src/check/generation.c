@@ -193,7 +193,8 @@ static void judge_echo(struct rj_checker *checker, const struct group *group, co
     for (int32_t i = 0; i < join->protocols.count; i++) {
         if (!rj_string_equal(join->protocols.items[i].name, generation->protocol_name))
             continue;
-        if (judged(checker, RJ_RULE_T_MEMBER_METADATA_ECHO, rj_bytes_equal(join->protocols.items[i].metadata, metadata)))
+        bool echoed = rj_bytes_equal(join->protocols.items[i].metadata, metadata);
+        if (judged(checker, RJ_RULE_T_MEMBER_METADATA_ECHO, echoed))
             return;
         struct finding finding = about_list(RJ_RULE_T_MEMBER_METADATA_ECHO, group, generation, member);
         finding.other_frame = join_of(generation, member)->frame;

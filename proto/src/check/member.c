@@ -128,7 +128,8 @@ static void judge_evict(const struct dialogue_part *part, struct member *member,
     struct rj_checker *checker = part->checker;
     int64_t limit = member->session_timeout_high_ms + (int64_t)checker->config.timer_slack_ms;
     if (member->group->blind || member->session_timeout_high_ms == 0 || member->alive_response_ms == 0 ||
-        member->group->disturbed_frame > member->generation_frame || member->join_pending || member->sync_pending || member->state != MEMBER_IN)
+        member->group->disturbed_frame > member->generation_frame || member->join_pending ||
+        member->sync_pending || member->state != MEMBER_IN)
         return;
     int64_t silent_ms = part->request->time_ms - member->alive_response_ms;
     if (judged(checker, RJ_RULE_T_MEMBER_EVICT, silent_ms <= limit))

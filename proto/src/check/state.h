@@ -139,7 +139,13 @@ struct group {
 struct topic { struct rj_string name; struct rj_uuid id; int32_t partition_count; bool count_changed; };
 
 /* What a new owner fetched as its start: its first Fetch is held against it. */
-struct resume { struct rj_string client_id; struct partition partition; int64_t offset; uint64_t frame; int64_t time_ms; };
+struct resume {
+    struct rj_string client_id;
+    struct partition partition;
+    int64_t offset;
+    uint64_t frame;
+    int64_t time_ms;
+};
 
 /* Captures shuffle packets of different connections within this time. */
 enum { SHUFFLE_MS = 5 };
