@@ -21,7 +21,7 @@ static const char help[] =
     "                          and may print events as JSON lines (harness/drivers/README.md)\n"
     "  --out DIR               results.json, junit.xml, summary.md, index.html, and a folder for each result that is\n"
     "                          no pass\n"
-    "  --expectations FILE     JSON array of {id, result, contains, reason, url, expires}: what is known to fall short\n"
+    "  --expectations FILE     JSON array of {id, result, contains, reason, url, expires}: what may fall short\n"
     "  --jobs N                cases side by side (4); they wait far more than they work\n"
     "  --case-timeout MS       the longest that the steps of a case may take (40000)\n"
     "  --seed N                of member ids and the like (from the clock)\n"
@@ -31,8 +31,10 @@ static const char help[] =
     "exit codes: 0 fine, 1 the client fell short or no verdict counts, 2 an expectation is stale, 3 usage,\n"
     "            4 the harness itself failed, 5 nothing was tested\n";
 
-enum { OPTION_DRIVER = 256, OPTION_OUT, OPTION_EXPECTATIONS, OPTION_JOBS, OPTION_CASE_TIMEOUT, OPTION_SEED, OPTION_QUIET,
-       OPTION_LIST, OPTION_JSON };
+enum {
+    OPTION_DRIVER = 256, OPTION_OUT, OPTION_EXPECTATIONS, OPTION_JOBS, OPTION_CASE_TIMEOUT, OPTION_SEED, OPTION_QUIET,
+    OPTION_LIST, OPTION_JSON,
+};
 
 static const struct option options_table[] = {
     {"driver", required_argument, NULL, OPTION_DRIVER}, {"out", required_argument, NULL, OPTION_OUT},

@@ -154,7 +154,8 @@ static void put_case(const json_t *test, size_t index, FILE *out)
 {
     const json_t *rule = json_object_get(test, "rule");
     const char *shown = report_shown_result(test), *end = report_text(test, "session_end");
-    fprintf(out, "<details class=\"case\" id=\"c%zu\" data-case=\"%zu\" data-result=\"%s\"><summary>", index, index, shown);
+    fprintf(out, "<details class=\"case\" id=\"c%zu\" data-case=\"%zu\" data-result=\"%s\"><summary>", index, index,
+            shown);
     put_badge(out, shown);
     fputs("<span class=\"what\"><code>", out);
     put_escaped(out, report_text(test, "id"));

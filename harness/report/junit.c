@@ -1,4 +1,5 @@
-/* JUnit as CI systems read it: what fell short is a failure, our own faults are errors, what says nothing is skipped. */
+/* JUnit as CI systems read it: what fell short is a failure, our own faults are errors, what says nothing is skipped.
+ */
 #include "report/report.h"
 
 #include <string.h>
@@ -77,7 +78,8 @@ void report_junit(const json_t *results, FILE *out)
         broken += is_one_of(report_shown_result(test), errors);
         left_out += is_one_of(report_shown_result(test), skipped);
     }
-    fprintf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"rejoin %s\" tests=\"%zu\" "
+    fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", out);
+    fprintf(out, "  <testsuite name=\"rejoin %s\" tests=\"%zu\" "
             "failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" timestamp=\"%s\" time=\"%.3f\">\n",
             report_text(results, "kind"), json_array_size(cases), failed, broken, left_out,
             report_text(results, "started_at"),

@@ -52,8 +52,8 @@ void report_markdown(const json_t *results, FILE *out)
 {
     const json_t *cases = json_object_get(results, "cases"), *client = json_object_get(results, "client"), *test;
     size_t index;
-    fprintf(out, "## rejoin %s: %s %s\n\n`%s`, seed %lld\n\n", report_text(results, "kind"), report_text(client, "name"),
-            report_text(client, "version"), report_text(results, "driver"),
+    fprintf(out, "## rejoin %s: %s %s\n\n`%s`, seed %lld\n\n", report_text(results, "kind"),
+            report_text(client, "name"), report_text(client, "version"), report_text(results, "driver"),
             (long long)json_integer_value(json_object_get(results, "seed")));
     if (report_text(results, "void")[0] != '\0')
         fprintf(out, "**VOID**: %s\n\n", report_text(results, "void"));

@@ -11,7 +11,8 @@ json_t *report_read(const char *path, char *error, size_t error_len)
                  fault.column < 0 ? 0 : fault.column, fault.text);
         return NULL;
     }
-    if (json_integer_value(json_object_get(results, "schema")) != 1 || !json_is_array(json_object_get(results, "cases"))) {
+    if (json_integer_value(json_object_get(results, "schema")) != 1 ||
+        !json_is_array(json_object_get(results, "cases"))) {
         snprintf(error, error_len, "%s: no results.json of rejoin (expected \"schema\": 1 and \"cases\")", path);
         json_decref(results);
         return NULL;

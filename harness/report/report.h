@@ -15,8 +15,8 @@ void report_html(const json_t *results, FILE *out);
 
 /* NULL: error says file, line, column and what was expected. */
 json_t *report_read(const char *path, char *error, size_t error_len);
-/* The cases of several runs of one kind as one document: a case in a later file replaces the same case of an earlier one
- * of the same driver. The caller owns it. */
+/* The cases of several runs of one kind as one document: a case in a later file replaces the same case of an earlier
+ * one. The caller owns it. */
 json_t *report_merge(json_t *const *documents, int count);
 /* What changed from the old to the new: cases whose result differs, came or went. Returns how many got worse. */
 int report_compare(const json_t *before, const json_t *after, FILE *out);

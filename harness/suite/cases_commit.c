@@ -83,7 +83,8 @@ static void judge_commit_between(const struct suite_run *run, struct suite_verdi
             commit = trace_request(trace, commit->number, API_OFFSET_COMMIT);
         if (commit != NULL && sync != NULL && commit->number < sync->number) {
             judge_say(verdict, SUITE_FAIL, join, commit, expected,
-                      "OffsetCommit %s of the new generation came between JoinGroup %s and SyncGroup %s: Kafka answers 27",
+                      "OffsetCommit %s of the new generation came between JoinGroup %s and SyncGroup %s; "
+                      "Kafka answers 27",
                       judge_where(commit).text, judge_where(join).text, judge_where(sync).text);
             return;
         }
@@ -215,8 +216,8 @@ static void judge_resumes(const struct suite_run *run, struct suite_verdict *ver
         compared++;
         if (asked == NULL || asked->number > fetch->number || began != committed) {
             judge_say(verdict, SUITE_FAIL, asked, fetch, expected,
-                      "partition %d: committed %" PRId64 ", OffsetFetch %s, first Fetch %s at offset %" PRId64, partition,
-                      committed, judge_where(asked).text, judge_where(fetch).text, began);
+                      "partition %d: committed %" PRId64 ", OffsetFetch %s, first Fetch %s at offset %" PRId64,
+                      partition, committed, judge_where(asked).text, judge_where(fetch).text, began);
             return;
         }
     }
@@ -335,7 +336,8 @@ static void judge_commits_before_rejoin(const struct suite_run *run, struct suit
     const struct trace *trace = suite_trace(run);
     const struct trace_event *told = trace_injected(trace, 0, API_HEARTBEAT);
     const struct trace_event *join = told != NULL ? trace_request(trace, told->number, API_JOIN_GROUP) : NULL;
-    const struct trace_event *commit = join != NULL ? trace_request_before(trace, join->number, API_OFFSET_COMMIT) : NULL;
+    const struct trace_event *commit =
+        join != NULL ? trace_request_before(trace, join->number, API_OFFSET_COMMIT) : NULL;
     if (join == NULL)
         judge_missing(run, verdict, SUITE_FAIL, expected, "the client did not rejoin");
     else if (commit == NULL)
@@ -343,8 +345,8 @@ static void judge_commits_before_rejoin(const struct suite_run *run, struct suit
                   "told of the rebalance %s, JoinGroup %s, no OffsetCommit before it: its records are delivered again",
                   judge_where(told).text, judge_where(join).text);
     else
-        judge_say(verdict, SUITE_PASS, commit, join, expected, "OffsetCommit %s, JoinGroup %s", judge_where(commit).text,
-                  judge_where(join).text);
+        judge_say(verdict, SUITE_PASS, commit, join, expected, "OffsetCommit %s, JoinGroup %s",
+                  judge_where(commit).text, judge_where(join).text);
 }
 
 /* ---- Table ------------------------------------------------------------------------------------------------------ */
@@ -423,6 +425,7 @@ static const struct suite_case delivery = {
     .judge = judge_delivery};
 
 const struct suite_case *const suite_commit_cases[] = {
-    &commit_identity, &commit_between, &commit_per_partition, &commit_before_rejoin, &commit_range, &fetch_resumes, &delivery,
+    &commit_identity, &commit_between, &commit_per_partition, &commit_before_rejoin, &commit_range,
+    &fetch_resumes, &delivery,
 };
 const int suite_commit_cases_count = sizeof(suite_commit_cases) / sizeof(suite_commit_cases[0]);

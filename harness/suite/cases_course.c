@@ -1,4 +1,4 @@
-/* Cases on the normal course of one member: joining, syncing, heartbeating, committing, leaving; and on slow answers. */
+/* Cases on the normal course of one member: joining, syncing, heartbeating; on slow answers and old brokers. */
 #include "suite/judge.h"
 #include "suite/steps.h"
 
@@ -22,7 +22,9 @@ static void judge_smoke(const struct suite_run *run, struct suite_verdict *verdi
     const struct trace_event *fetch = trace_request(trace, 0, API_FETCH);
     if (sync == NULL || beat == NULL || fetch == NULL)
         judge_missing(run, verdict, SUITE_FAIL, expected,
-                      sync == NULL ? "no SyncGroup succeeded" : beat == NULL ? "no Heartbeat succeeded" : "no Fetch came");
+                      sync == NULL   ? "no SyncGroup succeeded"
+                      : beat == NULL ? "no Heartbeat succeeded"
+                                     : "no Fetch came");
     else
         judge_say(verdict, SUITE_PASS, sync, fetch, expected, "in the group %s, first Fetch %s", judge_where(sync).text,
                   judge_where(fetch).text);
@@ -83,7 +85,10 @@ static void judge_promised_id(const struct suite_run *run, struct suite_verdict 
     bool at_once = next->at_us - answer->at_us < 500000;
     judge_say(verdict, !same ? SUITE_FAIL : at_once ? SUITE_PASS : SUITE_WARN, answer, next, expected,
               "the 79 %s gave %s; JoinGroup %s carried %s", judge_where(answer).text, answer->member_id,
-              judge_where(next).text, same ? "it" : next->member_id[0] != '\0' ? next->member_id : "an empty member id");
+              judge_where(next).text,
+              same                           ? "it"
+              : next->member_id[0] != '\0' ? next->member_id
+                                             : "an empty member id");
 }
 
 static void judge_subscription_names_topic(const struct suite_run *run, struct suite_verdict *verdict)

@@ -204,8 +204,8 @@ static void judge_commits_owned(const struct suite_run *run, struct suite_verdic
                   judged, after_takeover);
 }
 
-/* The partitions that a client's fetch session names, from its Fetch requests: a full one sets them, others add and take
- * away (KIP-227). */
+/* The partitions that a client's fetch session names, from its Fetch requests: a full one sets them, others add and
+ * take away (KIP-227). */
 static uint64_t session_partitions(const struct trace_event *fetch, uint64_t before)
 {
     const struct rj_fetch_request *request = fetch->body;
@@ -358,7 +358,7 @@ static void judge_coop_keeps(const struct suite_run *run, struct suite_verdict *
 
 static void judge_coop_transfer(const struct suite_run *run, struct suite_verdict *verdict)
 {
-    static const char expected[] = "a partition changes hands in two steps: given up first, handed out a generation later";
+    static const char expected[] = "a partition is given up first and handed out a generation later";
     const struct trace *trace = suite_trace(run);
     const struct trace_event *sync, *join = first_rejoin(trace, &sync);
     struct rj_bytes metadata;
@@ -553,12 +553,13 @@ static const struct suite_case coop_keeps = {
 
 static const struct suite_case coop_transfer = {
     .id = "cooperative/gives-up-first", .rule = "cl-coop-two-step",
-    .requirement = "With a cooperative assignor a partition is given up in one generation and handed out in a later one.",
+    .requirement = "With a cooperative assignor a partition is given up in one generation, handed out in a later one.",
     .source = "KIP-429; KAFKA-14639", .client = {.assignor = "cooperative-sticky"}, TWO_MEMBERS(until_shared),
     .judge = judge_coop_transfer};
 
 const struct suite_case *const suite_group_cases[] = {
-    &leader, &follower, &one_owner, &idle_member, &makes_room, &takes_over, &commits_owned, &fetches_owned, &eager, &coop_keeps,
+    &leader, &follower, &one_owner, &idle_member, &makes_room, &takes_over, &commits_owned, &fetches_owned, &eager,
+    &coop_keeps,
     &coop_transfer,
 };
 const int suite_group_cases_count = sizeof(suite_group_cases) / sizeof(suite_group_cases[0]);

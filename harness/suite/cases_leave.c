@@ -15,14 +15,14 @@ static const struct trace_event *leave_on_close(const struct suite_run *run)
 
 static void judge_leaves(const struct suite_run *run, struct suite_verdict *verdict)
 {
-    static const char expected[] = "LeaveGroup with the member id, so that the others need not wait for the session timeout";
+    static const char expected[] = "LeaveGroup with the member id: the others need not wait for the session timeout";
     const struct trace *trace = suite_trace(run);
     int32_t stop = suite_stop_mark(run, 0);
     const struct trace_event *granted = judge_granted(trace, stop, NULL);
     const struct trace_event *leave = leave_on_close(run);
     char aftermath[256];
     if (granted == NULL || stop == 0)
-        judge_missing(run, verdict, SUITE_FAIL, expected, "the client never was in the group until it was asked to end");
+        judge_missing(run, verdict, SUITE_FAIL, expected, "the client was not in the group when it was asked to end");
     else if (leave == NULL)
         judge_say(verdict, SUITE_FAIL, trace_at(trace, stop), NULL, expected,
                   "no LeaveGroup after SIGTERM %s, only %s", judge_where(trace_at(trace, stop)).text,
@@ -123,7 +123,8 @@ static void judge_instance_everywhere(const struct suite_run *run, struct suite_
     else
         judge_say(verdict, SUITE_PASS, sync, NULL, expected, "in %d requests",
                   trace_count_requests(trace, 0, API_JOIN_GROUP) + trace_count_requests(trace, 0, API_SYNC_GROUP) +
-                      trace_count_requests(trace, 0, API_HEARTBEAT) + trace_count_requests(trace, 0, API_OFFSET_COMMIT));
+                      trace_count_requests(trace, 0, API_HEARTBEAT) +
+                      trace_count_requests(trace, 0, API_OFFSET_COMMIT));
 }
 
 static void judge_static_stays(const struct suite_run *run, struct suite_verdict *verdict)
@@ -140,18 +141,30 @@ static void judge_static_stays(const struct suite_run *run, struct suite_verdict
 
 static void start_again(struct suite_run *run) { suite_start(run, 0); }
 
+/* Number of the event at which the first client was started again; 0: it was not. */
+static int32_t second_start(const struct trace *trace)
+{
+    int32_t starts = 0;
+    for (int32_t number = 1; number <= trace->count; number++)
+        if (trace_at(trace, number)->kind == TRACE_CASE &&
+            strcmp(trace_at(trace, number)->text, "client 1 is started") == 0 && ++starts == 2)
+            return number;
+    return 0;
+}
+
 static void judge_static_returns(const struct suite_run *run, struct suite_verdict *verdict)
 {
-    static const char expected[] = "an empty member id with the same instance id, then the group goes on in its generation";
+    static const char expected[] = "an empty member id, the same instance id, and the group goes on in its generation";
     const struct trace *trace = suite_trace(run);
-    const struct trace_event *first = trace_success(trace, 0, API_JOIN_GROUP);
-    const struct trace_event *again = first != NULL ? trace_success(trace, first->number, API_JOIN_GROUP) : NULL;
-    if (again == NULL) {
+    int32_t restart = second_start(trace);
+    const struct trace_event *first = judge_granted(trace, restart, NULL);
+    const struct trace_event *again = restart != 0 ? trace_success(trace, restart, API_JOIN_GROUP) : NULL;
+    if (first == NULL || again == NULL) {
         judge_missing(run, verdict, SUITE_FAIL, expected, "the member did not come back");
         return;
     }
     const struct trace_event *request = trace_request_of(trace, again);
-    bool same_instance = request->instance_id != NULL && first != NULL &&
+    bool same_instance = request->instance_id != NULL && trace_request_of(trace, first)->instance_id != NULL &&
                          strcmp(request->instance_id, trace_request_of(trace, first)->instance_id) == 0;
     bool synced = trace_success(trace, again->number, API_SYNC_GROUP) != NULL;
     enum suite_result result = !same_instance || request->member_id[0] != '\0' || !synced ? SUITE_FAIL

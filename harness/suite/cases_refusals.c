@@ -208,6 +208,15 @@ static void judge_next_id(const struct trace *trace, const struct refusal *refus
               join->member_id);
 }
 
+/* The old id was tried once more, refused once more, and then forgotten. */
+static bool forgot_later(const struct trace *trace, const struct trace_event *join)
+{
+    const struct trace_event *answer = trace_answer_of(trace, join);
+    const struct trace_event *next = trace_request(trace, join->number, API_JOIN_GROUP);
+    return answer != NULL && answer->error == RJ_KAFKA_UNKNOWN_MEMBER_ID && next != NULL &&
+           next->member_id[0] == '\0' && trace_success(trace, next->number, API_SYNC_GROUP) != NULL;
+}
+
 static void judge_sync_again(const struct suite_run *run, const struct refusal *refusal,
                              const struct trace_event *event, const struct trace_event *success,
                              struct suite_verdict *verdict)
@@ -243,8 +252,14 @@ static void judge_rejoin(const struct suite_run *run, const struct refusal *refu
     if (judge_hot_loop(run, event, API_JOIN_GROUP, verdict))
         return;
     judge_next_id(trace, refusal, event, join, verdict);
+    if (verdict->result == SUITE_FAIL && refusal->next_id == ID_EMPTY && forgot_later(trace, join))
+        judge_say(verdict, SUITE_PASS_LENIENT, event, join, expectation(refusal),
+                  "after the refusal %s JoinGroup %s tried the old member id once more, was refused and forgot it then",
+                  judge_where(event).text, judge_where(join).text);
+    /* A JoinGroup at the old coordinator is answered 16 in its turn: the detour costs time, no more. */
+    bool detour = refusal->api_key == API_SYNC_GROUP;
     if (verdict->result == SUITE_PASS && refusal->rediscovers && !found_between(trace, event, join))
-        judge_say(verdict, SUITE_FAIL, event, join, expectation(refusal),
+        judge_say(verdict, detour ? SUITE_WARN : SUITE_FAIL, event, join, expectation(refusal),
                   "JoinGroup %s went to the same broker without FindCoordinator since the refusal %s",
                   judge_where(join).text, judge_where(event).text);
     if (suite_result_is_fine(verdict->result) && !back_in_group(trace, event->number))
@@ -271,8 +286,9 @@ static void judge_again(const struct suite_run *run, const struct refusal *refus
         return;
     }
     if (success == NULL) {
-        judge_say(verdict, SUITE_FAIL, event, NULL, expectation(refusal), "no %s succeeded after the refusal %s, only %s",
-                  rj_api_name(api_key), judge_where(event).text, aftermath);
+        judge_say(verdict, SUITE_FAIL, event, NULL, expectation(refusal),
+                  "no %s succeeded after the refusal %s, only %s", rj_api_name(api_key),
+                  judge_where(event).text, aftermath);
         return;
     }
     if (judge_hot_loop(run, event, refusal->api_key, verdict))
@@ -308,6 +324,15 @@ static int32_t count_after_stop_signals(const struct suite_run *run, const struc
     return count;
 }
 
+/* A JoinGroup with an empty member id would fence the instance that took this one's place. */
+static bool takes_place_back(const struct suite_run *run, const struct trace_event *event)
+{
+    const struct trace_event *join = trace_request(suite_trace(run), event->number, API_JOIN_GROUP);
+    while (join != NULL && join->member_id[0] != '\0')
+        join = trace_request(suite_trace(run), join->number, API_JOIN_GROUP);
+    return join != NULL;
+}
+
 static void judge_stop(const struct suite_run *run, const struct refusal *refusal, const struct trace_event *event,
                        struct suite_verdict *verdict)
 {
@@ -321,7 +346,8 @@ static void judge_stop(const struct suite_run *run, const struct refusal *refusa
                   judge_where(event).text, told ? " and reported the error" : "");
         return;
     }
-    judge_say(verdict, refusal->then == STOPS ? SUITE_FAIL : SUITE_PASS_LENIENT, event, first, expectation(refusal),
+    enum suite_result stops_not = told && !takes_place_back(run, event) ? SUITE_WARN : SUITE_FAIL;
+    judge_say(verdict, refusal->then == STOPS ? stops_not : SUITE_PASS_LENIENT, event, first, expectation(refusal),
               "after the refusal %s the client still sent %d request%s, first %s %s%s", judge_where(event).text, count,
               count == 1 ? "" : "s", rj_api_name(first->api_key), judge_where(first).text,
               told ? "; it did report the error" : "");

@@ -164,8 +164,9 @@ static bool judge_before(struct suite_run *run, const char *harness_error, struc
                   "the driver ended with status 89: unsupported");
     } else if (trace_request(trace, 0, TRACE_ANY_API) == NULL) {
         char aftermath[256];
-        judge_say(verdict, crash_signal(run) ? SUITE_CRASH : SUITE_FAIL, NULL, NULL, "the client connects to the cluster",
-                  "no request ever arrived; the client sent %s", judge_aftermath(run, 0, aftermath, sizeof(aftermath)));
+        judge_say(verdict, crash_signal(run) ? SUITE_CRASH : SUITE_FAIL, NULL, NULL,
+                  "the client connects to the cluster", "no request ever arrived; the client sent %s",
+                  judge_aftermath(run, 0, aftermath, sizeof(aftermath)));
     } else if (refused != NULL) {
         judge_say(verdict, SUITE_FAIL, refused, NULL, "every request can be read, in a version that was advertised",
                   "%s: %s", judge_where(refused).text, refused->text);

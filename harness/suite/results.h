@@ -16,7 +16,8 @@ struct results_summary {
     int32_t fell_short; /* FAIL, CRASH, HANG that nobody expected */
 };
 
-/* The whole document; takes the references of cases, canary, smoke and stale. void_reason: NULL if the verdicts count. */
+/* The whole document; takes the references of client, canary, smoke, cases and stale. void_reason: NULL if the verdicts
+ * count. */
 json_t *results_document(const struct suite_options *options, const struct results_summary *summary,
                          const char *started_at, int64_t duration_ms, const char *void_reason, json_t *client,
                          json_t *canary, json_t *smoke, json_t *cases, json_t *stale);

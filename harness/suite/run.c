@@ -36,6 +36,7 @@ struct suite_run {
     struct client_process processes[SUITE_MAX_PROCESSES];
     struct fault_slots faults;
     const struct suite_fault *edited; /* whose answer is changed next; NULL: none */
+    const char *forgotten;            /* member id that was answered 25: it stays unknown; NULL: none */
     enum phase phase;
     int32_t step, mark;
     int64_t began_ms, step_began_ms, ended_ms, last_tick_ms, stalled_ms;
@@ -88,13 +89,19 @@ static struct mock_verdict interpose(void *context, const struct mock_frame *req
 {
     struct suite_run *run = context;
     struct trace_event *event = &run->trace.events[run->trace.count - 1];
+    static const struct suite_fault unknown = {.action = MOCK_ANSWER_ERROR, .error = RJ_KAFKA_UNKNOWN_MEMBER_ID};
     const struct suite_fault *fault = fault_for(&run->faults, event);
+    if (fault == NULL && run->forgotten != NULL && strcmp(run->forgotten, event->member_id) == 0 &&
+        event->api_key != API_LEAVE_GROUP)
+        fault = &unknown;
     if (fault == NULL || event->kind != TRACE_REQUEST || event->correlation_id != request->correlation_id)
         return (struct mock_verdict){.action = MOCK_PASS};
     char text[128];
     fault_describe(fault, text, sizeof(text));
     event->injected = true;
     event->text = trace_copy(&run->trace, text);
+    if (fault->action == MOCK_ANSWER_ERROR && fault->error == RJ_KAFKA_UNKNOWN_MEMBER_ID && event->member_id[0] != '\0')
+        run->forgotten = event->member_id;
     run->edited = fault->last_partition_only ? fault : NULL;
     if (run->edited != NULL)
         return (struct mock_verdict){.action = MOCK_PASS};

@@ -83,7 +83,8 @@ static void print_result(const struct work *work, const struct suite_run *run, e
     bool passed = verdict->result == SUITE_PASS;
     if (work->options->quiet)
         return;
-    printf("%-13s %-46s %6.2f s\n", overlay != OVERLAY_NONE ? overlay_name(overlay) : suite_result_name(verdict->result),
+    printf("%-13s %-46s %6.2f s\n",
+           overlay != OVERLAY_NONE ? overlay_name(overlay) : suite_result_name(verdict->result),
            suite_case_of(run)->id, (double)suite_run_duration_ms(run) / 1000);
     if (!passed)
         printf("              expected: %s\n              seen: %s\n", verdict->expected, verdict->seen);
