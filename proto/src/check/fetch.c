@@ -102,20 +102,23 @@ static void judge_resumed(struct rj_checker *checker, const struct member *membe
 }
 
 /* A fetch session repeats only what changed: a partition that is left out is fetched from where it was. */
-static void forget_resumes(struct rj_checker *checker, const struct member *member, int32_t session_epoch)
+static void forget_resumes(struct rj_checker *checker, struct rj_string client_id)
 {
-    for (int32_t i = checker->resumes.count - 1; session_epoch > 0 && i >= 0; i--)
-        if (same(LIST_AT(&checker->resumes, struct resume, i)->client_id, member->client_id))
+    for (int32_t i = checker->resumes.count - 1; i >= 0; i--)
+        if (same(LIST_AT(&checker->resumes, struct resume, i)->client_id, client_id))
             list_remove(&checker->resumes, i);
 }
 
 void fetch_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message)
 {
     const struct rj_fetch_request *body = message->body;
-    struct member *member = sole_member(checker, intern(checker, message->client_id));
+    struct rj_string client_id = intern(checker, message->client_id);
+    struct member *member = sole_member(checker, client_id);
     (void)stream;
-    if (member == NULL || member->synced_generation == 0)
+    if (member == NULL || member->synced_generation == 0) {
+        forget_resumes(checker, client_id); /* this may be the first fetch of them, by whomever */
         return;
+    }
     for (int32_t i = 0; i < body->topics.count; i++) {
         const struct topic *by_id = message->version >= 13 ? find_topic_id(checker, &body->topics.items[i].topic_id)
                                                            : NULL;
@@ -130,7 +133,8 @@ void fetch_request(struct rj_checker *checker, struct stream *stream, const stru
             judge_resumed(checker, member, partition, body->topics.items[i].partitions.items[j].fetch_offset, message);
         }
     }
-    forget_resumes(checker, member, body->session_epoch);
+    if (body->session_epoch > 0)
+        forget_resumes(checker, client_id);
 }
 
 void metadata_response(struct rj_checker *checker, const struct rj_metadata_response *response)
