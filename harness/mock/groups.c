@@ -299,10 +299,40 @@ static const void *ask_coordinator(struct request *request, int32_t partition, c
     return collected.body;
 }
 
-static enum outcome refuse(struct request *request, int16_t error_code)
+static enum outcome refuse(struct request *request, int16_t error_code, enum rj_rule rule)
 {
     const void *body = mock_error_response(request, error_code);
-    return body ? mock_answer_request(request, body, RJ_RULE_NONE) : OUTCOME_CLOSE;
+    return body ? mock_answer_request(request, body, rule) : OUTCOME_CLOSE;
+}
+
+/* The rule by which a broker that is not the group's coordinator refuses. */
+static enum rj_rule wrong_broker_rule(int16_t api_key)
+{
+    switch (api_key) {
+    case 8: return RJ_RULE_OC_WRONG_BROKER;
+    case 9: return RJ_RULE_OF_WRONG_BROKER;
+    case 11: return RJ_RULE_JOIN_WRONG_BROKER;
+    case 12: return RJ_RULE_HB_WRONG_BROKER;
+    case 13: return RJ_RULE_LEAVE_WRONG_BROKER;
+    case 14: return RJ_RULE_SYNC_WRONG_BROKER;
+    case 15: return RJ_RULE_DG_WRONG_BROKER;
+    case 42: return RJ_RULE_DEL_WRONG_BROKER;
+    case 47: return RJ_RULE_OD_WRONG_BROKER;
+    default: return RJ_RULE_NONE;
+    }
+}
+
+/* What the coordinator of that group answers, or NOT_COORDINATOR where it is another broker. NULL: no memory. */
+static const void *ask_part(struct request *request, struct rj_string group_id, const void *body, enum rj_rule *rule)
+{
+    int32_t partition = rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT);
+    struct request part = *request;
+    part.body = body;
+    if (is_coordinator(request, partition))
+        return ask_coordinator(&part, partition, body, rule);
+    if (*rule == RJ_RULE_NONE)
+        *rule = wrong_broker_rule(request->api_key);
+    return mock_error_response(&part, RJ_KAFKA_NOT_COORDINATOR);
 }
 
 static enum outcome ask_one(struct request *request, struct rj_string group_id)
@@ -310,10 +340,12 @@ static enum outcome ask_one(struct request *request, struct rj_string group_id)
     struct mock_cluster *cluster = request->cluster;
     struct connection *connection = request->connection;
     int32_t partition = rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT);
-    if (!is_coordinator(request, partition))
-        return refuse(request, RJ_KAFKA_NOT_COORDINATOR);
+    /* Kafka looks at these ids before it looks for the coordinator, so any broker refuses an empty one with 24. */
+    bool is_judged_anywhere = group_id.len == 0 && request->api_key >= 11 && request->api_key <= 14;
+    if (!is_judged_anywhere && !is_coordinator(request, partition))
+        return refuse(request, RJ_KAFKA_NOT_COORDINATOR, wrong_broker_rule(request->api_key));
     if (open_coordinator(cluster, partition) == NULL)
-        return refuse(request, RJ_KAFKA_COORDINATOR_NOT_AVAILABLE);
+        return refuse(request, RJ_KAFKA_COORDINATOR_NOT_AVAILABLE, RJ_RULE_LIMIT_MEMORY);
     if (connection == NULL) {
         enum rj_rule rule = RJ_RULE_NONE;
         const void *body = ask_coordinator(request, partition, request->body, &rule);
@@ -339,14 +371,9 @@ static enum outcome describe_groups(struct request *request)
     if (response == NULL || !NEW_ITEMS(request, response->groups, asked->groups.count))
         return OUTCOME_CLOSE;
     for (int32_t i = 0; i < asked->groups.count; i++) {
-        int32_t partition = rj_coordinator_partition(asked->groups.items[i], OFFSETS_PARTITION_COUNT);
         struct rj_describe_groups_request one = *asked;
         one.groups = (struct rj_string_array){&asked->groups.items[i], 1};
-        struct request part = *request;
-        part.body = &one;
-        const struct rj_describe_groups_response *answer =
-            is_coordinator(request, partition) ? ask_coordinator(&part, partition, &one, &rule)
-                                               : mock_error_response(&part, RJ_KAFKA_NOT_COORDINATOR);
+        const struct rj_describe_groups_response *answer = ask_part(request, asked->groups.items[i], &one, &rule);
         if (answer == NULL || answer->groups.count != 1)
             return OUTCOME_CLOSE;
         response->groups.items[i] = answer->groups.items[0];
@@ -373,14 +400,9 @@ static enum outcome delete_groups(struct request *request)
     for (int32_t i = 0; i < asked->groups_names.count; i++) {
         if (is_among(&asked->groups_names, i))
             continue; /* rule del-*: a group that is named twice is answered once */
-        int32_t partition = rj_coordinator_partition(asked->groups_names.items[i], OFFSETS_PARTITION_COUNT);
         struct rj_delete_groups_request one = *asked;
         one.groups_names = (struct rj_string_array){&asked->groups_names.items[i], 1};
-        struct request part = *request;
-        part.body = &one;
-        const struct rj_delete_groups_response *answer =
-            is_coordinator(request, partition) ? ask_coordinator(&part, partition, &one, &rule)
-                                               : mock_error_response(&part, RJ_KAFKA_NOT_COORDINATOR);
+        const struct rj_delete_groups_response *answer = ask_part(request, asked->groups_names.items[i], &one, &rule);
         if (answer == NULL || answer->results.count != 1)
             return OUTCOME_CLOSE;
         response->results.items[count++] = answer->results.items[0];
@@ -397,15 +419,10 @@ static enum outcome fetch_offsets(struct request *request)
     if (response == NULL || !NEW_ITEMS(request, response->groups, asked->groups.count))
         return OUTCOME_CLOSE;
     for (int32_t i = 0; i < asked->groups.count; i++) {
-        int32_t partition = rj_coordinator_partition(asked->groups.items[i].group_id, OFFSETS_PARTITION_COUNT);
         struct rj_offset_fetch_request one = *asked;
         one.groups.items = &asked->groups.items[i];
         one.groups.count = 1;
-        struct request part = *request;
-        part.body = &one;
-        const struct rj_offset_fetch_response *answer =
-            is_coordinator(request, partition) ? ask_coordinator(&part, partition, &one, &rule)
-                                               : mock_error_response(&part, RJ_KAFKA_NOT_COORDINATOR);
+        const struct rj_offset_fetch_response *answer = ask_part(request, asked->groups.items[i].group_id, &one, &rule);
         if (answer == NULL || answer->groups.count != 1)
             return OUTCOME_CLOSE;
         response->groups.items[i] = answer->groups.items[0];
@@ -513,7 +530,8 @@ enum outcome mock_handle_find_coordinator(struct request *request)
         response->port = response->coordinators.items[0].port;
         response->coordinators.count = 0;
     }
-    return mock_answer_request(request, response, RJ_RULE_NONE);
+    return mock_answer_request(request, response,
+                               error == RJ_KAFKA_INVALID_REQUEST ? RJ_RULE_FC_SHARE_VERSION : RJ_RULE_NONE);
 }
 
 /* ---- Time, topics, the end --------------------------------------------------------------------------------------- */
