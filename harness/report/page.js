@@ -34,9 +34,19 @@
     m.appendChild(el('i', row.kind === 'request' ? 'head-r' : 'head-l'));
     return m;
   }
+  function report(text) { // {"event":"assigned","partitions":{"t":[0,1]}} -> assigned t 0,1
+    var e;
+    try { e = JSON.parse(text); } catch (x) { return text; }
+    var lists = e.partitions || e.offsets, words = [e.event];
+    if (e.event === 'record') words.push(e.topic + '-' + e.partition + '@' + e.offset);
+    Object.keys(lists || {}).forEach(function (t) { words.push(t + ' ' + JSON.stringify(lists[t]).replace(/["[\]{}]/g, '')); });
+    if (lists && !Object.keys(lists).length) words.push('nothing');
+    if (e.message) words.push(e.message);
+    return words.join(' ');
+  }
   function says(row) {
     if (row.kind === 'case') return el('span', 'note', row.text);
-    if (row.kind === 'client') return el('span', 'side', 'client ' + row.client + ': ' + row.text);
+    if (row.kind === 'client') return el('span', 'side', 'client ' + row.client + ': ' + report(row.text));
     if (row.kind === 'group') return el('span', 'side right', row.text);
     return el('span', 'side right', 'b' + row.broker + ' c' + row.connection + ' ' + row.text);
   }
@@ -46,13 +56,34 @@
     lane.append(el('b', '', 'client'), el('b', '', 'brokers'));
     head.append(lane);
     box.append(head);
+    var key = {}, seen = {}, fold = null, folded = 0;
+    (test.frames || []).forEach(function (n) { key[n] = true; });
+    function isQuiet(row) { // the third and later of what only repeats itself
+      var name = row.kind + row.api;
+      var plain = (row.kind === 'request' || row.kind === 'answer') && !row.error && !row.fault && !row.text && !key[row.n] &&
+        /^(Heartbeat|Fetch|Metadata|ListOffsets|ApiVersions|OffsetCommit|FindCoordinator)$/.test(row.api);
+      if (!plain) { if (row.kind === 'case' || row.error || row.fault) seen = {}; return false; }
+      seen[name] = (seen[name] || 0) + 1;
+      return seen[name] > 2;
+    }
+    function put(r, quiet) {
+      if (!quiet) { fold = null; box.append(r); return; }
+      if (!fold) {
+        fold = el('details', 'quiet');
+        fold.append(el('summary', ''));
+        folded = 0;
+        box.append(fold);
+      }
+      fold.append(r);
+      fold.firstChild.textContent = '… ' + (++folded) + (folded > 1 ? ' frames' : ' frame') + ' of the same kind';
+    }
     test.timeline.forEach(function (row) {
-      var r = el('div', 'lrow' + (test.frames && test.frames.indexOf(row.n) >= 0 ? ' key' : ''));
+      var r = el('div', 'lrow' + (key[row.n] ? ' key' : ''));
       r.id = 'c' + index + '-' + row.n;
       var l = el('div', 'lane');
       l.append(row.kind === 'request' || row.kind === 'answer' ? message(row) : says(row));
       r.append(el('span', 'n', row.n), el('span', 't', (row.at_us / 1e6).toFixed(3)), l);
-      box.append(r);
+      put(r, isQuiet(row));
     });
   }
   function show(details) {
@@ -69,6 +100,7 @@
     d.open = true;
     show(d);
     var target = document.getElementById(location.hash.slice(1));
+    if (target && target.parentNode.classList.contains('quiet')) target.parentNode.open = true;
     if (target) target.scrollIntoView({block: match[2] ? 'center' : 'start'});
   }
   addEventListener('hashchange', follow);
