@@ -48,6 +48,8 @@ static bool parse_base64(const char *text, struct rj_uuid *uuid)
 
 bool core_parse_uuid(const char *text, struct rj_uuid *uuid)
 {
+    if (text == NULL)
+        return false;
     if (strlen(text) == 22)
         return parse_base64(text, uuid);
     if (strlen(text) != 36)

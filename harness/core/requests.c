@@ -102,7 +102,7 @@ static bool read_body(struct core_session *session, struct core_request *request
         return true;
     }
     json_t *body = json_object_get(op, "body");
-    json_t *kept_fields = body ? drop_unknown_fields(session, schema, request->version, body) : json_object();
+    json_t *kept_fields = json_is_object(body) ? drop_unknown_fields(session, schema, request->version, body) : json_object();
     char *text = json_dumps(kept_fields, JSON_COMPACT);
     json_decref(kept_fields);
     struct rj_fault fault = {.err = RJ_OK};
@@ -129,7 +129,7 @@ static bool read_hex(struct core_request *request, const char *hex)
     size_t len = strlen(hex) / 2;
     uint8_t *bytes = rj_arena_alloc(&request->arena, len + 1);
     for (size_t i = 0; i < len; i++)
-        bytes[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+        bytes[i] = (uint8_t)((unsigned)nibble(hex[2 * i]) << 4 | (unsigned)nibble(hex[2 * i + 1]));
     struct rj_bytes frame = {bytes, (int32_t)len};
     struct rj_request_frame parsed = {.api_key = -1};
     struct rj_fault fault = {.err = RJ_OK};
@@ -209,7 +209,7 @@ static void print_hex(struct core_session *session, const struct core_request *r
 static json_t *at_pointer(json_t *body, const char *pointer)
 {
     char name[128];
-    while (body != NULL && *pointer == '/') {
+    while (body != NULL && pointer != NULL && *pointer == '/') {
         size_t len = strcspn(++pointer, "/");
         snprintf(name, sizeof(name), "%.*s", (int)len, pointer);
         body = json_is_array(body) ? json_array_get(body, (size_t)strtoul(name, NULL, 10))
@@ -227,7 +227,9 @@ static void save(struct core_session *session, const struct core_request *reques
     json_object_foreach (request->save, name, pointer) {
         char variable[128];
         snprintf(variable, sizeof(variable), "$%s", name);
-        json_object_set(session->saved, variable, at_pointer(body, json_string_value(pointer)));
+        json_t *value = at_pointer(body, json_string_value(pointer));
+        if (value != NULL)
+            json_object_set(session->saved, variable, value);
     }
     json_decref(body);
 }

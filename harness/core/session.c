@@ -117,7 +117,8 @@ static void op_end_txn(struct core_session *session, const json_t *op)
     const char *error = "NONE";
     if (session->fail_count > 0) {
         session->fail_count--;
-        error = rj_kafka_error_name(session->fail_error);
+        const char *name = rj_kafka_error_name(session->fail_error);
+        error = name ? name : error;
     } else {
         core_append_marker(session, producer_id, commits);
         struct rj_event event = {
@@ -125,7 +126,7 @@ static void op_end_txn(struct core_session *session, const json_t *op)
             .as.transaction_marker = {producer_id, (int16_t)number_or(op, "producer_epoch", 0), commits}};
         core_step(session, &event);
     }
-    json_t *answer = json_pack("{s:O, s:I, s:s}", "end_txn", json_object_get(op, "group"), "at_ms",
+    json_t *answer = json_pack("{s:O?, s:I, s:s}", "end_txn", json_object_get(op, "group"), "at_ms",
                                (json_int_t)(session->now_ms - session->start_ms), "error", error);
     json_dumpf(answer, session->out, JSON_COMPACT);
     fputc('\n', session->out);

@@ -179,7 +179,8 @@ void core_op_encode(struct core_session *session, const json_t *op)
     }
     struct rj_arena arena;
     rj_arena_init(&arena, &rejoin_heap, SIZE_MAX);
-    char *body = json_dumps(json_object_get(op, "body"), JSON_COMPACT);
+    const json_t *given = json_object_get(op, "body");
+    char *body = json_is_object(given) ? json_dumps(given, JSON_COMPACT) : rejoin_strdup("{}");
     void *message = rj_arena_alloc(&arena, schema->root->size);
     struct rj_fault fault = {.err = RJ_OK};
     const char *client_id = json_string_value(json_object_get(op, "client_id"));

@@ -138,7 +138,7 @@ static struct rj_uuid id_for(const char *name)
 
 static struct rj_topic *find_topic(struct rj_topic *topics, int32_t count, const char *name)
 {
-    for (int32_t i = 0; i < count; i++)
+    for (int32_t i = 0; name != NULL && i < count; i++)
         if (rj_string_equal(topics[i].name, (struct rj_string){name, (int32_t)strlen(name)}))
             return &topics[i];
     return NULL;
@@ -149,6 +149,8 @@ static void put_topic(struct rj_arena *arena, struct rj_topic *topics, int32_t *
     const char *name = json_string_value(json_object_get(from, "name"));
     const char *id = json_string_value(json_object_get(from, "id"));
     int32_t partitions = (int32_t)json_integer_value(json_object_get(from, "partitions"));
+    if (name == NULL)
+        return;
     struct rj_uuid topic_id;
     bool has_id = id != NULL && core_parse_uuid(id, &topic_id), ok = true;
     struct rj_topic *topic = find_topic(topics, *count, name);
