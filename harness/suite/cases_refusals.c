@@ -71,6 +71,27 @@ static const struct trace_event *expired(const struct trace *trace, int32_t afte
     return NULL;
 }
 
+static bool found_between(const struct trace *trace, const struct trace_event *from, const struct trace_event *to)
+{
+    const struct trace_event *find = trace_request(trace, from->number, API_FIND_COORDINATOR);
+    return find != NULL && find->number < to->number;
+}
+
+/* The first success of this API behind the refusal. One that was on its way when the refusal left does not count where
+ * the client must find the coordinator first. */
+static const struct trace_event *success_after(const struct trace *trace, const struct trace_event *refusal,
+                                               int16_t api_key, bool rediscovers)
+{
+    const struct trace_event *success = trace_success(trace, refusal->number, api_key);
+    for (; success != NULL && rediscovers; success = trace_success(trace, success->number, api_key)) {
+        const struct trace_event *request = trace_request_of(trace, success);
+        if (request == NULL || request->at_us - refusal->at_us >= JUDGE_IN_FLIGHT_US ||
+            found_between(trace, refusal, request))
+            break;
+    }
+    return success;
+}
+
 static bool until_recovered(struct suite_run *run)
 {
     const struct trace *trace = suite_trace(run);
@@ -82,9 +103,11 @@ static bool until_recovered(struct suite_run *run)
         return back_in_group(trace, after) || synced_again(run, refusal) != NULL || suite_ended(run, 0);
     case UNHARMED:
     case STAYS:
-        return trace_success(trace, after, API_HEARTBEAT) != NULL || expired(trace, after) != NULL;
+        return success_after(trace, refusal, API_HEARTBEAT, refusal_of(run)->rediscovers) != NULL ||
+               expired(trace, after) != NULL;
     case COMMITS:
-        return trace_success(trace, after, API_OFFSET_COMMIT) != NULL || expired(trace, after) != NULL;
+        return success_after(trace, refusal, API_OFFSET_COMMIT, refusal_of(run)->rediscovers) != NULL ||
+               expired(trace, after) != NULL;
     case FETCHES:
         return trace_success(trace, after, API_OFFSET_FETCH) != NULL;
     case FINDS:
@@ -175,12 +198,6 @@ static bool judge_hot_loop(const struct suite_run *run, const struct trace_event
     judge_say(verdict, SUITE_FAIL, refusal, NULL, "a pause between attempts",
               "%d %s within a second of the refusal %s", count, rj_api_name(api_key), judge_where(refusal).text);
     return true;
-}
-
-static bool found_between(const struct trace *trace, const struct trace_event *from, const struct trace_event *to)
-{
-    const struct trace_event *find = trace_request(trace, from->number, API_FIND_COORDINATOR);
-    return find != NULL && find->number < to->number;
 }
 
 /* The member id that the refused request carried. */
@@ -274,7 +291,7 @@ static void judge_again(const struct suite_run *run, const struct refusal *refus
 {
     const struct trace *trace = suite_trace(run);
     int16_t api_key = refusal->then == UNHARMED ? API_HEARTBEAT : refusal->api_key;
-    const struct trace_event *success = trace_success(trace, event->number, api_key);
+    const struct trace_event *success = success_after(trace, event, api_key, refusal->rediscovers);
     const struct trace_event *join = trace_request(trace, event->number, API_JOIN_GROUP);
     const struct trace_event *silent = expired(trace, event->number);
     char aftermath[256];
