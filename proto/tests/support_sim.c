@@ -884,6 +884,19 @@ int sim_rebalance_count(const struct sim *sim, int consumer) { return sim->clien
 int sim_lost_count(const struct sim *sim, int consumer) { return sim->clients[consumer].lost_count; }
 int16_t sim_fatal_error(const struct sim *sim, int consumer) { return sim->clients[consumer].fatal_error; }
 bool sim_is_closed(const struct sim *sim, int consumer) { return sim->clients[consumer].is_closed; }
+struct rj_string sim_instance_id(const struct sim *sim, int consumer)
+{
+    return sim->clients[consumer].config.instance_id;
+}
+
+bool sim_has_instance(const struct sim *sim, struct rj_string instance_id)
+{
+    for (int i = 0; i < sim->client_count; i++)
+        if (sim->clients[i].is_live && rj_string_equal(sim->clients[i].config.instance_id, instance_id))
+            return true;
+    return false;
+}
+
 bool sim_is_live(const struct sim *sim, int consumer)
 {
     return sim->clients[consumer].is_live && !sim->clients[consumer].is_closing;

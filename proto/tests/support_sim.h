@@ -55,6 +55,8 @@ bool sim_is_live(const struct sim *sim, int consumer); /* neither killed nor ask
 /* Every partition is owned by exactly one live consumer, all of them are stable in one generation, which is the
  * coordinator's. false: why says what is wrong. */
 bool sim_is_settled(const struct sim *sim, char *why, size_t why_len);
+struct rj_string sim_instance_id(const struct sim *sim, int consumer);
+bool sim_has_instance(const struct sim *sim, struct rj_string instance_id); /* is a live or closing one so named? */
 int64_t sim_committed(const struct sim *sim, int32_t partition); /* as a consumer reported it last; -1: never */
 int64_t sim_consumed(const struct sim *sim, int32_t partition);  /* the highest offset anybody consumed, plus one */
 /* Records that were skipped: a partition was read on from beyond what had been consumed before. */

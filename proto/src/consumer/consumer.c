@@ -295,25 +295,41 @@ static void wake_for_timeouts(struct rj_consumer *c)
             consumer_wake(c, c->connections[i].opened_ms + c->config.request_timeout_ms);
 }
 
-/* Twice, because a part may leave work to one that was driven before it (metadata wanted, a state entered). */
+static void drive_parts(struct rj_consumer *c)
+{
+    c->deadline_ms = INT64_MAX;
+    if (c->state != RJ_CONSUMER_FAILED && c->state != RJ_CONSUMER_DONE) {
+        discovery_drive(c);
+        membership_drive(c);
+        if (!c->is_closing)
+            rebalance_drive(c);
+        commit_drive(c);
+        positions_drive(c);
+        fetch_drive(c);
+    }
+    leave_drive(c);
+}
+
+/* Again for as long as something happens, because a part may leave work to one that was driven before it. It comes to
+ * rest: what is done once is not done again in one step, and what failed waits. */
 static void drive(struct rj_consumer *c)
 {
+    enum { ROUNDS_MAX = 16 };
+    bool happens = true;
     drive_timeouts(c);
-    for (int round = 0; round < 2 && !c->out_of_memory; round++) {
-        c->deadline_ms = INT64_MAX;
-        if (c->state != RJ_CONSUMER_FAILED && c->state != RJ_CONSUMER_DONE) {
-            discovery_drive(c);
-            membership_drive(c);
-            if (!c->is_closing)
-                rebalance_drive(c);
-            commit_drive(c);
-            positions_drive(c);
-            fetch_drive(c);
-        }
-        leave_drive(c);
+    for (int round = 0; round < ROUNDS_MAX && happens && !c->out_of_memory; round++) {
+        enum rj_consumer_state state = c->state;
+        int32_t action_count = c->action_count;
+        bool metadata_wanted = c->metadata_wanted;
+        int32_t coordinator_node = c->coordinator_node;
+        drive_parts(c);
+        happens = c->state != state || c->action_count != action_count || c->metadata_wanted != metadata_wanted ||
+                  c->coordinator_node != coordinator_node;
     }
     if (c->state == RJ_CONSUMER_FAILED || c->state == RJ_CONSUMER_DONE)
         c->deadline_ms = INT64_MAX;
+    else if (happens)
+        c->deadline_ms = c->now_ms; /* there is more to do than one step should */
     else
         wake_for_timeouts(c);
 }
