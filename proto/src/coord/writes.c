@@ -381,8 +381,12 @@ static void succeed(struct rj_coord *coord, struct rj_write *write)
 /* Answers whoever still waits in a group that is rolled back, and drops it. */
 static void roll_back_group(struct rj_group *group, int16_t error)
 {
-    RJ_MAP_EACH (node, &group->members)
-        rj_answer_join_error(group, rj_member_of(node), RJ_EMPTY_STRING, error, RJ_RULE_JOIN_APPEND_ERROR);
+    RJ_MAP_EACH (node, &group->members) {
+        struct rj_member *member = rj_member_of(node);
+        rj_answer_join_error(group, member, RJ_EMPTY_STRING, rj_append_error(11, error), RJ_RULE_JOIN_APPEND_ERROR);
+        if (member->sync.waiting) /* for a leader's record, which can no longer be kept either */
+            rj_answer_sync(group, member, rj_append_error(14, error), RJ_RULE_SYNC_LEADER_WRITE_FAIL);
+    }
     group->created_by = 0;
     rj_group_close(group);
 }
@@ -392,7 +396,7 @@ static void undo(struct rj_write *write, int16_t error)
     rj_offsets_rolled_back(write);
     struct rj_group *group = write->group;
     if (group != NULL && group->exists && group->created_by == write->append_id)
-        roll_back_group(group, rj_append_error(11, error));
+        roll_back_group(group, error);
 }
 
 /* ---- Results ----------------------------------------------------------------------------------------------------- */
