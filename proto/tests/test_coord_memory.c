@@ -12,6 +12,7 @@
 /* What a request could see, as one line: compared before and after a refusal. */
 struct snapshot { char text[4096]; size_t len; };
 
+__attribute__((format(printf, 2, 3)))
 static void add(struct snapshot *snapshot, const char *format, ...)
 {
     va_list arguments;

@@ -133,7 +133,7 @@ static double best_ns(struct job *job, void (*once)(struct job *job))
     for (int round = 0; round < ROUNDS; round++) {
         long count = 0;
         double start = now_ns(), end = start;
-        while (end - start < ROUND_NS) {
+        while (end - start < (double)ROUND_NS) {
             for (int i = 0; i < 20; i++)
                 once(job);
             count += 20;
