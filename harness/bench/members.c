@@ -25,8 +25,14 @@ struct joining {
     struct rj_arena arena;
     struct group *groups;
     uint32_t groups_done;
+    uint32_t first_group, wave_groups; /* those that join now */
     bool coordinator_found;
 };
+
+static struct bench_member *member_of(const struct joining *joining, const struct bench_connection *connection)
+{
+    return &joining->members->items[joining->first_group * joining->plan->members_per_group + connection->index];
+}
 
 struct rj_string bench_string(const char *text) { return (struct rj_string){text, (int32_t)strlen(text)}; }
 
@@ -61,14 +67,14 @@ void bench_queue_request(struct bench_loop *loop, struct bench_connection *conne
 static void send_request(struct joining *joining, struct bench_connection *connection, int16_t api_key,
                          int16_t version, const void *body)
 {
-    struct bench_member *member = &joining->members->items[connection->index];
+    struct bench_member *member = member_of(joining, connection);
     bench_queue_request(&joining->loop, connection, api_key, version, ++member->correlation_id, body);
     bench_flush(&joining->loop, connection);
 }
 
 static void send_join(struct joining *joining, struct bench_connection *connection)
 {
-    struct bench_member *member = &joining->members->items[connection->index];
+    struct bench_member *member = member_of(joining, connection);
     /* ConsumerProtocolSubscription v0: one topic, no user data. */
     uint8_t metadata[128];
     size_t metadata_len = 0;
@@ -114,7 +120,7 @@ static void send_sync(struct joining *joining, struct bench_connection *connecti
                       const struct rj_join_group_response *joined)
 {
     static const uint8_t assignment[] = {0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
-    struct bench_member *member = &joining->members->items[connection->index];
+    struct bench_member *member = member_of(joining, connection);
     char name[64];
     struct rj_sync_group_request sync;
     rj_message_init(&rj_sync_group_request_schema, &sync);
@@ -141,7 +147,7 @@ static void send_sync(struct joining *joining, struct bench_connection *connecti
 
 static void send_heartbeat(struct joining *joining, struct bench_connection *connection)
 {
-    struct bench_member *member = &joining->members->items[connection->index];
+    struct bench_member *member = member_of(joining, connection);
     char name[64];
     struct rj_heartbeat_request heartbeat;
     rj_message_init(&rj_heartbeat_request_schema, &heartbeat);
@@ -189,7 +195,7 @@ static bool refuse(struct joining *joining, const char *what, int16_t error_code
 static bool on_join(struct joining *joining, struct bench_connection *connection,
                     const struct rj_join_group_response *joined)
 {
-    struct bench_member *member = &joining->members->items[connection->index];
+    struct bench_member *member = member_of(joining, connection);
     if (joined->error_code != 0 && !is_retriable(joined->error_code))
         return refuse(joining, "JoinGroup", joined->error_code);
     if (joined->member_id.len > 0) {
@@ -213,7 +219,7 @@ static bool on_join(struct joining *joining, struct bench_connection *connection
 
 static bool on_sync_or_heartbeat(struct joining *joining, struct bench_connection *connection, int16_t error_code)
 {
-    struct bench_member *member = &joining->members->items[connection->index];
+    struct bench_member *member = member_of(joining, connection);
     if (error_code != 0 && !is_retriable(error_code))
         return refuse(joining, member->state == BENCH_SYNCING ? "SyncGroup" : "Heartbeat", error_code);
     if (error_code != 0) {
@@ -250,7 +256,7 @@ static bool wrong_answer(struct joining *joining, const char *what, const char *
 static bool on_frame(void *context, struct bench_connection *connection, struct rj_bytes frame)
 {
     struct joining *joining = context;
-    struct bench_member *member = &joining->members->items[connection->index];
+    struct bench_member *member = member_of(joining, connection);
     if (member->state == BENCH_STABLE)
         return wrong_answer(joining, "an", "nothing had asked for it");
     if (member->state != BENCH_JOINING) {
@@ -338,39 +344,67 @@ static void alloc_members(const struct bench_plan *plan, struct bench_members *m
     }
 }
 
+static bool is_whole(const struct joining *joining, const struct group *group)
+{
+    return group->leader_generation >= 0 && group->stable_count == joining->plan->members_per_group;
+}
+
+/* The members of a group that is whole need none while the others join. */
 static void heartbeat_all(struct joining *joining)
 {
     send_held(joining, bench_now_ns());
-    for (uint32_t i = 0; i < joining->members->count; i++)
-        if (joining->members->items[i].state == BENCH_STABLE)
+    for (uint32_t i = 0; i < joining->loop.connection_count; i++) {
+        const struct bench_member *member = member_of(joining, &joining->loop.connections[i]);
+        if (member->state == BENCH_STABLE && !is_whole(joining, &joining->groups[member->group]))
             send_heartbeat(joining, &joining->loop.connections[i]);
+    }
 }
 
-/* The members of a group that is whole need no heartbeat while the others join; a rebalance that nobody is told of
- * by an answer is noticed by the next round of heartbeats. */
+/* A rebalance that nobody is told of by an answer is noticed by the next round of heartbeats. */
 static bool run_until_stable(struct joining *joining)
 {
     int64_t begun_ns = bench_now_ns();
     int64_t deadline_ns = begun_ns + (int64_t)joining->plan->deadline_ms * 1000000;
     int64_t heartbeat_ns = begun_ns + HEARTBEAT_INTERVAL_MS * INT64_C(1000000);
-    for (uint32_t i = 0; i < joining->members->count; i++)
+    joining->groups_done = 0;
+    for (uint32_t i = 0; i < joining->loop.connection_count; i++)
         send_join(joining, &joining->loop.connections[i]);
-    while (joining->groups_done < joining->plan->group_count) {
+    while (joining->groups_done < joining->wave_groups) {
         if (!bench_loop_run_once(&joining->loop, HEARTBEAT_INTERVAL_MS))
             return false;
         int64_t now_ns = bench_now_ns();
         if (now_ns > deadline_ns) {
-            bench_fail(&joining->loop, "%u of %u groups stable after %d ms", joining->groups_done,
-                       joining->plan->group_count, joining->plan->deadline_ms);
+            bench_fail(&joining->loop, "%u of %u groups stable after %d ms", joining->groups_done, joining->wave_groups,
+                       joining->plan->deadline_ms);
             return false;
         }
-        if (now_ns >= heartbeat_ns && joining->groups_done < joining->plan->group_count) {
+        if (now_ns >= heartbeat_ns && joining->groups_done < joining->wave_groups) {
             heartbeat_all(joining);
             heartbeat_ns = now_ns + HEARTBEAT_INTERVAL_MS * INT64_C(1000000);
         }
     }
-    joining->members->joined_in_ns = bench_now_ns() - begun_ns;
+    joining->members->joined_in_ns += bench_now_ns() - begun_ns;
     return true;
+}
+
+/* Groups join in waves, so that 10,000 groups of three do not need 30,000 sockets at a time. */
+static bool join_in_waves(struct joining *joining)
+{
+    enum { CONNECTIONS_AT_ONCE = 9000 };
+    const struct bench_plan *plan = joining->plan;
+    uint32_t groups_at_once = CONNECTIONS_AT_ONCE / plan->members_per_group;
+    groups_at_once = groups_at_once > 0 ? groups_at_once : 1;
+    bool joined = true;
+    for (uint32_t first = 0; joined && first < plan->group_count; first += groups_at_once) {
+        uint32_t left = plan->group_count - first;
+        joining->first_group = first;
+        joining->wave_groups = left < groups_at_once ? left : groups_at_once;
+        joined = bench_loop_open(&joining->loop, &plan->address, joining->wave_groups * plan->members_per_group) &&
+                 run_until_stable(joining);
+        snprintf(joining->members->problem, sizeof(joining->members->problem), "%s", joining->loop.problem);
+        bench_loop_close(&joining->loop);
+    }
+    return joined;
 }
 
 bool bench_join(const struct bench_plan *plan, struct bench_members *members)
@@ -383,12 +417,8 @@ bool bench_join(const struct bench_plan *plan, struct bench_members *members)
         joining.groups[i].leader_generation = -1;
     joining.loop.context = &joining;
     bool joined = await_coordinator(&joining);
-    if (joined) {
-        joining.loop.on_frame = on_frame;
-        joined = bench_loop_open(&joining.loop, &plan->address, members->count) && run_until_stable(&joining);
-        snprintf(members->problem, sizeof(members->problem), "%s", joining.loop.problem);
-        bench_loop_close(&joining.loop);
-    }
+    joining.loop.on_frame = on_frame;
+    joined = joined && join_in_waves(&joining);
     rj_arena_release(&joining.arena);
     free(joining.groups);
     return joined;

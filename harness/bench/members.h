@@ -33,7 +33,7 @@ struct bench_member {
 struct bench_members {
     struct bench_member *items; /* group_count * members_per_group; those of a group stand together */
     uint32_t count;
-    int64_t joined_in_ns;       /* from the first join sent to the last member stable */
+    int64_t joined_in_ns;       /* from the first join sent to the last member stable; the waves added up */
     int64_t rebalances;         /* join answers that a leader got */
     char problem[256];          /* what went wrong; "" otherwise */
 };

@@ -403,7 +403,8 @@ static void undo(struct rj_write *write, int16_t error)
 
 static bool reserve(struct rj_coord *coord, struct rj_write *write)
 {
-    if (write->group != NULL && write->kind != RJ_WRITE_REPLY)
+    /* The record of a commit may have made the group, and takes it back when it fails. */
+    if (write->group != NULL && (write->kind != RJ_WRITE_REPLY || write->group->created_by == write->append_id))
         return rj_cascade_reserve(write->group, NULL, false);
     struct rj_output_need need = rj_refusal_need();
     need.bytes += 1024;
