@@ -223,7 +223,10 @@ bool suite_ended(const struct suite_run *run, int32_t process)
     return suite_started(run, process) && driver_closed(run->processes[process].driver);
 }
 
-int suite_exit(const struct suite_run *run, int32_t process) { return driver_exit(run->processes[process].driver); }
+int suite_exit(const struct suite_run *run, int32_t process)
+{
+    return suite_started(run, process) ? driver_exit(run->processes[process].driver) : -1;
+}
 
 int32_t suite_stop_mark(const struct suite_run *run, int32_t process) { return run->processes[process].stop_mark; }
 
