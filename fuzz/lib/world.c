@@ -212,12 +212,15 @@ static void end_transaction(struct world *world, const struct sequence_op *op)
     world_step(world, &event);
 }
 
+/* A log has no holes: what was to stand behind a batch that failed fails too. */
 static void resolve_append(struct world *world, const struct sequence_op *op)
 {
     /* Those that Kafka's log answers with, and one that it never does. */
     static const int16_t errors[] = {3, 6, 7, 10, 14, 15, 16, 18, 19, 20, 56, -1};
-    if (world->append_count > 0)
-        world_resolve_append(world, op->a < 160 ? 0 : errors[op->a % (sizeof(errors) / sizeof(errors[0]))]);
+    int16_t error_code = op->a < 160 ? 0 : errors[op->a % (sizeof(errors) / sizeof(errors[0]))];
+    uint32_t count = error_code == 0 ? 1 : world->append_count;
+    for (; count > 0 && world->append_count > 0; count--)
+        world_resolve_append(world, error_code);
 }
 
 void world_run_op(struct world *world, const struct sequence_op *op)
