@@ -84,8 +84,32 @@ struct arguments {
     struct consume_options consume;
     struct rj_consumer_bootstrap addresses[ADDRESSES_MAX];
     struct rj_string topics[TOPICS_MAX];
+    struct kept_text *kept; /* what addresses and topics point into */
     bool has_failed;
 };
+
+struct kept_text {
+    struct kept_text *next;
+    char chars[];
+};
+
+/* A copy to cut up, which lives as long as the arguments. */
+static char *keep(struct arguments *arguments, const char *value)
+{
+    struct kept_text *kept = rejoin_alloc(sizeof(*kept) + strlen(value) + 1);
+    kept->next = arguments->kept;
+    arguments->kept = kept;
+    return strcpy(kept->chars, value);
+}
+
+static void free_kept(struct arguments *arguments)
+{
+    while (arguments->kept != NULL) {
+        struct kept_text *next = arguments->kept->next;
+        free(arguments->kept);
+        arguments->kept = next;
+    }
+}
 
 static struct rj_string text(const char *chars) { return (struct rj_string){chars, (int32_t)strlen(chars)}; }
 
@@ -122,7 +146,7 @@ static int choice(struct arguments *arguments, const char *name, const char *val
 static void add_addresses(struct arguments *arguments, const char *value)
 {
     struct rj_consumer_config *config = &arguments->consume.config;
-    char *list = rejoin_strdup(value), *rest = NULL; /* kept: the addresses point into it */
+    char *list = keep(arguments, value), *rest = NULL;
     for (char *item = strtok_r(list, ",", &rest); item != NULL; item = strtok_r(NULL, ",", &rest)) {
         char *colon = strrchr(item, ':');
         if (colon == NULL || colon == item || config->bootstrap_count == ADDRESSES_MAX) {
@@ -143,7 +167,7 @@ static void add_addresses(struct arguments *arguments, const char *value)
 static void add_topics(struct arguments *arguments, const char *value)
 {
     struct rj_string_array *topics = &arguments->consume.config.topics;
-    char *list = rejoin_strdup(value), *rest = NULL;
+    char *list = keep(arguments, value), *rest = NULL;
     for (char *item = strtok_r(list, ",", &rest); item != NULL; item = strtok_r(NULL, ",", &rest)) {
         if (topics->count == TOPICS_MAX) {
             refuse(arguments, "--topic", value, "at most 256 topics");
@@ -345,14 +369,13 @@ static int take_flags(struct arguments *arguments, int argc, char **argv)
     return arguments->has_failed ? REJOIN_EXIT_USAGE : REJOIN_EXIT_FINE;
 }
 
-int command_consume(int argc, char **argv)
+static int consume(struct arguments *arguments, int argc, char **argv)
 {
-    struct arguments arguments = {.consume = {.max_records = -1, .duration_ms = -1}};
-    struct rj_consumer_config *config = &arguments.consume.config;
+    struct rj_consumer_config *config = &arguments->consume.config;
     rj_consumer_config_init(config);
     config->auto_offset_reset = RJ_OFFSET_RESET_EARLIEST;
-    int unsupported = take_environment(&arguments);
-    int exit_code = take_flags(&arguments, argc, argv);
+    int unsupported = take_environment(arguments);
+    int exit_code = take_flags(arguments, argc, argv);
     if (exit_code != REJOIN_EXIT_FINE)
         return exit_code;
     if (unsupported != REJOIN_EXIT_FINE)
@@ -363,8 +386,16 @@ int command_consume(int argc, char **argv)
                                                                                         : "--topic");
         return REJOIN_EXIT_USAGE;
     }
-    if (arguments.consume.commit != CONSUME_COMMIT_AUTO)
+    if (arguments->consume.commit != CONSUME_COMMIT_AUTO)
         config->auto_commit_interval_ms = 0;
-    config->commit_on_revoke = arguments.consume.commit != CONSUME_COMMIT_NONE;
-    return consume_run(&arguments.consume);
+    config->commit_on_revoke = arguments->consume.commit != CONSUME_COMMIT_NONE;
+    return consume_run(&arguments->consume);
+}
+
+int command_consume(int argc, char **argv)
+{
+    struct arguments arguments = {.consume = {.max_records = -1, .duration_ms = -1}};
+    int exit_code = consume(&arguments, argc, argv);
+    free_kept(&arguments);
+    return exit_code;
 }

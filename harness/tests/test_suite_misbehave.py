@@ -35,6 +35,8 @@ ONLY_WARNED = {"drop-id-on-22", "leave-static", "skip-commit-before-revoke"}
 def run_suite(out, flags, *cases):
     done = subprocess.run([REJOIN, "test-client", "--driver", f"exec:{REJOIN} consume {flags}", "--out", str(out),
                            "--jobs", "8", "--seed", "7", *cases], capture_output=True, text=True)
+    if not (out / "results.json").exists():
+        raise SystemExit(f"test-client left with {done.returncode} and no result: {done.stderr[-2000:]}")
     return done.returncode, json.loads((out / "results.json").read_text()), done.stdout
 
 
