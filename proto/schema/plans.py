@@ -230,13 +230,13 @@ def plan_text(messages):
     for message in messages:
         plans.message(message)
     out = ["/* Steps of every structure and version: initialise, check, read or write. Equal ones are kept once. */",
-           "const struct plan_step plan_steps[] = {"]
+           "const struct plan_step rj_plan_steps[] = {"]
     for run in plans.steps:
         out += [f"    {{OP_{op}, {offset}, {argument}}}," for op, offset, argument in run]
         out.append("    {OP_END, 0, 0},")
-    out += ["};", "", "const struct plan plans[] = {"]
+    out += ["};", "", "const struct plan rj_plans[] = {"]
     out += [plan_row(*plan) for plan in plans.plans]
-    out += ["};", "", "/* Plans of each message, its lowest version first. */", "const uint16_t plans_of_versions[] = {"]
+    out += ["};", "", "/* Plans of each message, its lowest version first. */", "const uint16_t rj_plans_of_versions[] = {"]
     starts, count = {}, 0
     for message in messages:
         numbers = plans.of_message[message.name]

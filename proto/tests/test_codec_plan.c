@@ -25,16 +25,16 @@ static void check_version(const struct rj_message_schema *schema, int16_t versio
     assert_int_equal(rj_encoded_len(schema, version, message, &len, NULL), RJ_OK);
     uint8_t *bytes = malloc(len + 1);
     struct encoder e = {.out = bytes, .out_len = len, .place = {schema, version, NULL}, .flexible = true};
-    assert_true(plan_encode(&e, plan_of(schema, version), message));
+    assert_true(rj_plan_encode(&e, plan_of(schema, version), message));
     assert_int_equal(e.len, len);
     if (len > 0) {
         e.out_len = len - 1;
-        assert_false(plan_encode(&e, plan_of(schema, version), message));
+        assert_false(rj_plan_encode(&e, plan_of(schema, version), message));
     }
     struct decoder d = {.start = bytes, .at = bytes, .end = bytes + len, .arena = &arena,
                         .arena_limit_len = SIZE_MAX, .place = {schema, version, NULL},
                         .flexible = version >= schema->flexible_from};
-    assert_true(plan_decode(&d, plan_of(schema, version), again));
+    assert_true(rj_plan_decode(&d, plan_of(schema, version), again));
     assert_ptr_equal(d.at, d.end);
     assert_int_equal(rj_compare(schema, version, message, again, false, NULL, NULL), 0);
     free(bytes);
@@ -58,11 +58,11 @@ static void test_defaults_are_those_of_the_rows(void **state)
         const struct rj_message_schema *schema = rj_all_schemas[i];
         char *by_plan = malloc(schema->root->size + 1);
         memset(by_plan, 0xaa, schema->root->size);
-        plan_init(plan_of(schema, schema->versions.low), by_plan);
+        rj_plan_init(plan_of(schema, schema->versions.low), by_plan);
         for (uint32_t j = 0; j < schema->root->field_count; j++) {
             const struct rj_schema_field *field = &schema->root->fields[j];
             bool made = is_pointer(field) && field->default_kind != RJ_DEFAULT_NULL; /* by the decoder only */
-            assert_true(made || is_default(field, by_plan + field->offset));
+            assert_true(made || rj_is_default(field, by_plan + field->offset));
         }
         free(by_plan);
     }

@@ -28,7 +28,7 @@ bool rj_assignor_by_name(struct rj_string name, enum rj_assignor *assignor)
 
 bool rj_assignor_is_cooperative(enum rj_assignor assignor) { return assignors[assignor].cooperative; }
 
-void *assign_alloc(struct rj_arena *arena, int64_t count, size_t size)
+void *rj_assign_alloc(struct rj_arena *arena, int64_t count, size_t size)
 {
     if (count < 0 || (uint64_t)count > SIZE_MAX / 2 / size)
         return NULL;
@@ -39,7 +39,7 @@ void *assign_alloc(struct rj_arena *arena, int64_t count, size_t size)
 }
 
 /* Bottom-up merge sort: stable, and n log n whatever a peer sends. */
-bool assign_sort(struct rj_arena *arena, int32_t *items, int32_t count, assign_less less, const void *context)
+bool rj_assign_sort(struct rj_arena *arena, int32_t *items, int32_t count, assign_less less, const void *context)
 {
     int32_t *from = items, *to = rj_arena_alloc(arena, (size_t)count * sizeof *to);
     if (to == NULL)
@@ -88,21 +88,21 @@ static bool member_info_less(const void *context, int32_t a, int32_t b)
 
 static int32_t *identity(struct rj_arena *arena, int32_t count)
 {
-    int32_t *items = assign_alloc(arena, count, sizeof *items);
+    int32_t *items = rj_assign_alloc(arena, count, sizeof *items);
     for (int32_t i = 0; items != NULL && i < count; i++)
         items[i] = i;
     return items;
 }
 
-enum rj_err assign_member_order(const struct assign_context *context, int32_t **order)
+enum rj_err rj_assign_member_order(const struct assign_context *context, int32_t **order)
 {
     *order = identity(context->arena, context->member_count);
     bool ok = *order != NULL &&
-              assign_sort(context->arena, *order, context->member_count, member_info_less, context->members);
+              rj_assign_sort(context->arena, *order, context->member_count, member_info_less, context->members);
     return ok ? RJ_OK : RJ_ERR_MEMORY;
 }
 
-int32_t assign_find_topic(const struct assign_context *context, struct rj_string name)
+int32_t rj_assign_find_topic(const struct assign_context *context, struct rj_string name)
 {
     int32_t low = 0, high = context->topic_count;
     while (low < high) {
@@ -118,7 +118,7 @@ int32_t assign_find_topic(const struct assign_context *context, struct rj_string
     return NO_ONE;
 }
 
-bool assign_subscribes(const struct assign_context *context, int32_t member, int32_t topic)
+bool rj_assign_subscribes(const struct assign_context *context, int32_t member, int32_t topic)
 {
     struct int_list topics = context->topics_of[member];
     int32_t low = 0, high = topics.count;
@@ -132,7 +132,7 @@ bool assign_subscribes(const struct assign_context *context, int32_t member, int
     return low < topics.count && topics.items[low] == topic;
 }
 
-bool assign_has_rack(const struct assign_context *context, int32_t partition, int32_t rack)
+bool rj_assign_has_rack(const struct assign_context *context, int32_t partition, int32_t rack)
 {
     struct int_list racks = context->racks_of[partition];
     for (int32_t i = 0; i < racks.count; i++)
@@ -145,8 +145,9 @@ bool assign_has_rack(const struct assign_context *context, int32_t partition, in
 static enum rj_err take_topics(struct assign_context *context, const struct rj_assign_topic *topics, int32_t count)
 {
     int32_t *order = identity(context->arena, count);
-    context->topics = assign_alloc(context->arena, count, sizeof *context->topics);
-    if (order == NULL || context->topics == NULL || !assign_sort(context->arena, order, count, topic_name_less, topics))
+    context->topics = rj_assign_alloc(context->arena, count, sizeof *context->topics);
+    if (order == NULL || context->topics == NULL ||
+        !rj_assign_sort(context->arena, order, count, topic_name_less, topics))
         return RJ_ERR_MEMORY;
     for (int32_t i = 0; i < count; i++) {
         const struct rj_assign_topic *topic = &topics[order[i]];
@@ -167,22 +168,22 @@ static bool number_less(const void *context, int32_t a, int32_t b)
 /* What each member subscribes to among context->topics. */
 static enum rj_err take_subscriptions(struct assign_context *context)
 {
-    context->topics_of = assign_alloc(context->arena, context->member_count, sizeof *context->topics_of);
+    context->topics_of = rj_assign_alloc(context->arena, context->member_count, sizeof *context->topics_of);
     if (context->topics_of == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++) {
         struct rj_string_array names = context->members[m].subscription->topics;
         struct int_list *list = &context->topics_of[m];
-        list->items = assign_alloc(context->arena, names.count > 0 ? names.count : 0, sizeof *list->items);
+        list->items = rj_assign_alloc(context->arena, names.count > 0 ? names.count : 0, sizeof *list->items);
         if (list->items == NULL)
             return RJ_ERR_MEMORY;
         int32_t found = 0;
         for (int32_t i = 0; i < names.count; i++) {
-            int32_t topic = assign_find_topic(context, names.items[i]);
+            int32_t topic = rj_assign_find_topic(context, names.items[i]);
             if (topic != NO_ONE)
                 list->items[found++] = topic;
         }
-        if (!assign_sort(context->arena, list->items, found, number_less, NULL))
+        if (!rj_assign_sort(context->arena, list->items, found, number_less, NULL))
             return RJ_ERR_MEMORY;
         for (int32_t i = 0; i < found; i++)
             if (list->count == 0 || list->items[list->count - 1] != list->items[i])
@@ -194,8 +195,8 @@ static enum rj_err take_subscriptions(struct assign_context *context)
 /* Leaves out the topics that nobody subscribes to, and fills what is known by topic. */
 static enum rj_err narrow_topics(struct assign_context *context)
 {
-    int32_t *kept_as = assign_alloc(context->arena, context->topic_count, sizeof *kept_as);
-    int32_t *wanted = assign_alloc(context->arena, context->topic_count, sizeof *wanted);
+    int32_t *kept_as = rj_assign_alloc(context->arena, context->topic_count, sizeof *kept_as);
+    int32_t *wanted = rj_assign_alloc(context->arena, context->topic_count, sizeof *wanted);
     if (kept_as == NULL || wanted == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++)
@@ -210,11 +211,11 @@ static enum rj_err narrow_topics(struct assign_context *context)
         context->topics[kept++] = context->topics[t];
     }
     context->topic_count = kept;
-    context->subscribers = assign_alloc(context->arena, kept, sizeof *context->subscribers);
+    context->subscribers = rj_assign_alloc(context->arena, kept, sizeof *context->subscribers);
     if (context->subscribers == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t t = 0; t < kept; t++) {
-        context->subscribers[t].items = assign_alloc(context->arena, wanted[t], sizeof(int32_t));
+        context->subscribers[t].items = rj_assign_alloc(context->arena, wanted[t], sizeof(int32_t));
         if (context->subscribers[t].items == NULL)
             return RJ_ERR_MEMORY;
     }
@@ -230,7 +231,7 @@ static enum rj_err narrow_topics(struct assign_context *context)
 static enum rj_err number_partitions(struct assign_context *context)
 {
     int64_t total = 0;
-    context->first_partition = assign_alloc(context->arena, (int64_t)context->topic_count + 1, sizeof(int32_t));
+    context->first_partition = rj_assign_alloc(context->arena, (int64_t)context->topic_count + 1, sizeof(int32_t));
     if (context->first_partition == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t t = 0; t < context->topic_count; t++) {
@@ -241,8 +242,8 @@ static enum rj_err number_partitions(struct assign_context *context)
     }
     context->partition_count = (int32_t)total;
     context->first_partition[context->topic_count] = context->partition_count;
-    context->topic_of = assign_alloc(context->arena, total, sizeof *context->topic_of);
-    context->owner = assign_alloc(context->arena, total, sizeof *context->owner);
+    context->topic_of = rj_assign_alloc(context->arena, total, sizeof *context->topic_of);
+    context->owner = rj_assign_alloc(context->arena, total, sizeof *context->owner);
     if (context->topic_of == NULL || context->owner == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t t = 0; t < context->topic_count; t++)
@@ -256,9 +257,9 @@ static enum rj_err number_partitions(struct assign_context *context)
 static enum rj_err rank_members(struct assign_context *context)
 {
     int32_t *order = identity(context->arena, context->member_count);
-    context->rank = assign_alloc(context->arena, context->member_count, sizeof *context->rank);
+    context->rank = rj_assign_alloc(context->arena, context->member_count, sizeof *context->rank);
     if (order == NULL || context->rank == NULL ||
-        !assign_sort(context->arena, order, context->member_count, member_id_less, context->members))
+        !rj_assign_sort(context->arena, order, context->member_count, member_id_less, context->members))
         return RJ_ERR_MEMORY;
     for (int32_t i = 0; i < context->member_count; i++)
         context->rank[order[i]] = i;
@@ -269,10 +270,10 @@ static enum rj_err rank_members(struct assign_context *context)
 static enum rj_err write_assignments(const struct assign_context *context,
                                      struct rj_consumer_protocol_assignment *assignments)
 {
-    int32_t *last_topic = assign_alloc(context->arena, context->member_count, sizeof *last_topic);
-    int32_t *topic_counts = assign_alloc(context->arena, context->member_count, sizeof *topic_counts);
-    int32_t *counts = assign_alloc(context->arena, context->member_count, sizeof *counts);
-    int32_t **numbers = assign_alloc(context->arena, context->member_count, sizeof *numbers);
+    int32_t *last_topic = rj_assign_alloc(context->arena, context->member_count, sizeof *last_topic);
+    int32_t *topic_counts = rj_assign_alloc(context->arena, context->member_count, sizeof *topic_counts);
+    int32_t *counts = rj_assign_alloc(context->arena, context->member_count, sizeof *counts);
+    int32_t **numbers = rj_assign_alloc(context->arena, context->member_count, sizeof *numbers);
     if (last_topic == NULL || topic_counts == NULL || counts == NULL || numbers == NULL)
         return RJ_ERR_MEMORY;
     memset(last_topic, 0xff, (size_t)context->member_count * sizeof *last_topic);
@@ -286,9 +287,9 @@ static enum rj_err write_assignments(const struct assign_context *context,
     }
     for (int32_t m = 0; m < context->member_count; m++) {
         rj_message_init(&rj_consumer_protocol_assignment_schema, &assignments[m]);
-        numbers[m] = assign_alloc(context->arena, counts[m], sizeof **numbers);
+        numbers[m] = rj_assign_alloc(context->arena, counts[m], sizeof **numbers);
         assignments[m].assigned_partitions.items =
-            assign_alloc(context->arena, topic_counts[m], sizeof *assignments[m].assigned_partitions.items);
+            rj_assign_alloc(context->arena, topic_counts[m], sizeof *assignments[m].assigned_partitions.items);
         if (numbers[m] == NULL || assignments[m].assigned_partitions.items == NULL)
             return RJ_ERR_MEMORY;
         assignments[m].assigned_partitions.count = 0;
@@ -311,7 +312,7 @@ static enum rj_err write_assignments(const struct assign_context *context,
     return RJ_OK;
 }
 
-enum rj_err assign_take_racks(struct assign_context *context);
+enum rj_err rj_assign_take_racks(struct assign_context *context);
 
 static enum rj_err assign(struct assign_context *context, enum rj_assignor assignor,
                           const struct rj_assign_topic *topics, int32_t topic_count,
@@ -327,14 +328,14 @@ static enum rj_err assign(struct assign_context *context, enum rj_assignor assig
     if (err == RJ_OK)
         err = rank_members(context);
     if (err == RJ_OK)
-        err = assign_take_racks(context);
+        err = rj_assign_take_racks(context);
     if (err == RJ_OK && context->member_count > 0) {
         if (assignor == RJ_ASSIGNOR_RANGE)
-            err = assign_range(context);
+            err = rj_assign_range(context);
         else if (assignor == RJ_ASSIGNOR_ROUND_ROBIN)
-            err = assign_round_robin(context);
+            err = rj_assign_round_robin(context);
         else
-            err = assign_sticky(context, assignor == RJ_ASSIGNOR_COOPERATIVE_STICKY);
+            err = rj_assign_sticky(context, assignor == RJ_ASSIGNOR_COOPERATIVE_STICKY);
     }
     return err == RJ_OK ? write_assignments(context, assignments) : err;
 }

@@ -37,26 +37,26 @@ enum rj_err rj_assign_as_java(enum rj_assignor assignor, const struct rj_assign_
                               const struct rj_assign_topic *topics, int32_t topic_count, struct rj_arena *arena,
                               struct rj_consumer_protocol_assignment *assignments);
 
-void *assign_alloc(struct rj_arena *arena, int64_t count, size_t size); /* zeroed; NULL: no memory */
-int32_t assign_find_topic(const struct assign_context *context, struct rj_string name); /* NO_ONE: not among them */
-bool assign_subscribes(const struct assign_context *context, int32_t member, int32_t topic);
-bool assign_has_rack(const struct assign_context *context, int32_t partition, int32_t rack);
+void *rj_assign_alloc(struct rj_arena *arena, int64_t count, size_t size); /* zeroed; NULL: no memory */
+int32_t rj_assign_find_topic(const struct assign_context *context, struct rj_string name); /* NO_ONE: not among them */
+bool rj_assign_subscribes(const struct assign_context *context, int32_t member, int32_t topic);
+bool rj_assign_has_rack(const struct assign_context *context, int32_t partition, int32_t rack);
 
 /* Should racks decide? Some member of the list has a rack on which some of the partitions are, and not every partition
  * is on every rack (KIP-881). */
-bool assign_racks_matter(const struct assign_context *context, const struct int_list *members,
-                         int32_t first_partition, int32_t end_partition, bool *matter);
+bool rj_assign_racks_matter(const struct assign_context *context, const struct int_list *members,
+                            int32_t first_partition, int32_t end_partition, bool *matter);
 
 /* Sorts item numbers; less(context, a, b) says whether a comes before b. Stable. false: no memory. */
 typedef bool (*assign_less)(const void *context, int32_t a, int32_t b);
-bool assign_sort(struct rj_arena *arena, int32_t *items, int32_t count, assign_less less, const void *context);
+bool rj_assign_sort(struct rj_arena *arena, int32_t *items, int32_t count, assign_less less, const void *context);
 
 /* Each fills context->owner. */
-enum rj_err assign_range(struct assign_context *context);
-enum rj_err assign_round_robin(struct assign_context *context);
-enum rj_err assign_sticky(struct assign_context *context, bool cooperative);
+enum rj_err rj_assign_range(struct assign_context *context);
+enum rj_err rj_assign_round_robin(struct assign_context *context);
+enum rj_err rj_assign_sticky(struct assign_context *context, bool cooperative);
 
 /* All members, static ones first by instance id, then the others by member id. */
-enum rj_err assign_member_order(const struct assign_context *context, int32_t **order);
+enum rj_err rj_assign_member_order(const struct assign_context *context, int32_t **order);
 
 #endif

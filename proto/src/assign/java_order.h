@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-int32_t java_map_capacity(int32_t entry_count); /* of a map that grew to so many entries from new HashMap<>() */
-int32_t java_map_bucket(int32_t hash, int32_t capacity);
+int32_t rj_java_map_capacity(int32_t entry_count); /* of a map that grew to so many entries from new HashMap<>() */
+int32_t rj_java_map_bucket(int32_t hash, int32_t capacity);
 
 #endif

@@ -25,29 +25,29 @@ static enum rj_err take_partition_racks(struct assign_context *context, struct r
                                         const struct rj_string_array *racks)
 {
     struct int_list *list = &context->racks_of[partition];
-    list->items = assign_alloc(context->arena, racks->count > 0 ? racks->count : 0, sizeof *list->items);
+    list->items = rj_assign_alloc(context->arena, racks->count > 0 ? racks->count : 0, sizeof *list->items);
     if (list->items == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t i = 0; i < racks->count; i++) {
         if (rj_string_is_null(racks->items[i]))
             continue;
         int32_t rack = number_rack(names, racks->items[i]);
-        if (!assign_has_rack(context, partition, rack))
+        if (!rj_assign_has_rack(context, partition, rack))
             list->items[list->count++] = rack;
     }
     return RJ_OK;
 }
 
-enum rj_err assign_take_racks(struct assign_context *context);
+enum rj_err rj_assign_take_racks(struct assign_context *context);
 
-enum rj_err assign_take_racks(struct assign_context *context)
+enum rj_err rj_assign_take_racks(struct assign_context *context)
 {
     int64_t most = context->member_count;
     for (int32_t t = 0; t < context->topic_count; t++)
         for (int32_t p = 0; context->topics[t]->partition_racks != NULL && p < context->topics[t]->partition_count; p++)
             most += context->topics[t]->partition_racks[p].count;
-    struct rack_names names = {assign_alloc(context->arena, most, sizeof *names.items), 0};
-    context->rack_of = assign_alloc(context->arena, context->member_count, sizeof *context->rack_of);
+    struct rack_names names = {rj_assign_alloc(context->arena, most, sizeof *names.items), 0};
+    context->rack_of = rj_assign_alloc(context->arena, context->member_count, sizeof *context->rack_of);
     if (names.items == NULL || context->rack_of == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++) {
@@ -57,7 +57,7 @@ enum rj_err assign_take_racks(struct assign_context *context)
     context->rack_count = names.count;
     if (names.count == 0)
         return RJ_OK;
-    context->racks_of = assign_alloc(context->arena, context->partition_count, sizeof *context->racks_of);
+    context->racks_of = rj_assign_alloc(context->arena, context->partition_count, sizeof *context->racks_of);
     if (context->racks_of == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t p = 0; p < context->partition_count; p++) {
@@ -71,13 +71,13 @@ enum rj_err assign_take_racks(struct assign_context *context)
     return RJ_OK;
 }
 
-bool assign_racks_matter(const struct assign_context *context, const struct int_list *members,
-                         int32_t first_partition, int32_t end_partition, bool *matter)
+bool rj_assign_racks_matter(const struct assign_context *context, const struct int_list *members,
+                            int32_t first_partition, int32_t end_partition, bool *matter)
 {
     *matter = false;
     if (context->racks_of == NULL)
         return true;
-    bool *seen = assign_alloc(context->arena, context->rack_count, sizeof *seen);
+    bool *seen = rj_assign_alloc(context->arena, context->rack_count, sizeof *seen);
     if (seen == NULL)
         return false;
     int32_t rack_count = 0;

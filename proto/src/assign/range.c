@@ -22,7 +22,7 @@ static int32_t assignable_count(const struct topic_state *state, int32_t consume
 
 static bool racks_match(const struct assign_context *context, int32_t member, int32_t partition)
 {
-    return context->rack_of[member] == NO_RACK || assign_has_rack(context, partition, context->rack_of[member]);
+    return context->rack_of[member] == NO_RACK || rj_assign_has_rack(context, partition, context->rack_of[member]);
 }
 
 static void note_assigned(struct topic_state *state, int32_t consumer, int32_t count)
@@ -91,12 +91,12 @@ static void assign_aligned(struct assign_context *context, struct topic_state *s
 static enum rj_err prepare(struct assign_context *context, struct topic_state *states)
 {
     int32_t *order;
-    if (assign_member_order(context, &order) != RJ_OK)
+    if (rj_assign_member_order(context, &order) != RJ_OK)
         return RJ_ERR_MEMORY;
     for (int32_t t = 0; t < context->topic_count; t++) {
         int32_t count = context->subscribers[t].count;
-        states[t].consumers.items = assign_alloc(context->arena, count, sizeof(int32_t));
-        states[t].assigned_count = assign_alloc(context->arena, count, sizeof(int32_t));
+        states[t].consumers.items = rj_assign_alloc(context->arena, count, sizeof(int32_t));
+        states[t].assigned_count = rj_assign_alloc(context->arena, count, sizeof(int32_t));
         if (states[t].consumers.items == NULL || states[t].assigned_count == NULL)
             return RJ_ERR_MEMORY;
         states[t].per_consumer = context->topics[t]->partition_count / count;
@@ -112,15 +112,15 @@ static enum rj_err prepare(struct assign_context *context, struct topic_state *s
         }
     }
     for (int32_t t = 0; t < context->topic_count; t++)
-        if (!assign_racks_matter(context, &states[t].consumers, context->first_partition[t],
-                                 context->first_partition[t + 1], &states[t].racks_matter))
+        if (!rj_assign_racks_matter(context, &states[t].consumers, context->first_partition[t],
+                                    context->first_partition[t + 1], &states[t].racks_matter))
             return RJ_ERR_MEMORY;
     return RJ_OK;
 }
 
 static enum rj_err assign_matching(struct assign_context *context, struct topic_state *states)
 {
-    struct int_list group = {assign_alloc(context->arena, context->topic_count, sizeof(int32_t)), 0};
+    struct int_list group = {rj_assign_alloc(context->arena, context->topic_count, sizeof(int32_t)), 0};
     if (group.items == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t t = 0; t < context->topic_count; t++) {
@@ -141,9 +141,9 @@ static enum rj_err assign_matching(struct assign_context *context, struct topic_
     return RJ_OK;
 }
 
-enum rj_err assign_range(struct assign_context *context)
+enum rj_err rj_assign_range(struct assign_context *context)
 {
-    struct topic_state *states = assign_alloc(context->arena, context->topic_count, sizeof *states);
+    struct topic_state *states = rj_assign_alloc(context->arena, context->topic_count, sizeof *states);
     if (states == NULL || prepare(context, states) != RJ_OK)
         return RJ_ERR_MEMORY;
     bool racks_matter = false;

@@ -1,13 +1,13 @@
 /* The frame of sticky and cooperative-sticky: choose the builder, then hold back what must first be revoked. */
 #include "assign/sticky.h"
 
-bool sticky_rack_mismatch(const struct sticky *sticky, int32_t member, int32_t partition)
+bool rj_sticky_rack_mismatch(const struct sticky *sticky, int32_t member, int32_t partition)
 {
     int32_t rack = sticky->context->rack_of[member];
-    return sticky->racks_matter && rack != NO_RACK && !assign_has_rack(sticky->context, partition, rack);
+    return sticky->racks_matter && rack != NO_RACK && !rj_assign_has_rack(sticky->context, partition, rack);
 }
 
-void sticky_give(struct sticky *sticky, int32_t partition, int32_t member)
+void rj_sticky_give(struct sticky *sticky, int32_t partition, int32_t member)
 {
     int32_t *owner = &sticky->context->owner[partition];
     if (*owner != NO_ONE)
@@ -21,7 +21,7 @@ void sticky_give(struct sticky *sticky, int32_t partition, int32_t member)
 static enum rj_err withhold_moving(struct sticky *sticky)
 {
     struct assign_context *context = sticky->context;
-    bool *claimed_by_owner = assign_alloc(context->arena, context->partition_count, sizeof *claimed_by_owner);
+    bool *claimed_by_owner = rj_assign_alloc(context->arena, context->partition_count, sizeof *claimed_by_owner);
     if (claimed_by_owner == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++)
@@ -37,23 +37,24 @@ static enum rj_err withhold_moving(struct sticky *sticky)
     return RJ_OK;
 }
 
-enum rj_err assign_sticky(struct assign_context *context, bool cooperative)
+enum rj_err rj_assign_sticky(struct assign_context *context, bool cooperative)
 {
     struct sticky sticky = {.context = context};
-    struct int_list everybody = {assign_alloc(context->arena, context->member_count, sizeof(int32_t)),
+    struct int_list everybody = {rj_assign_alloc(context->arena, context->member_count, sizeof(int32_t)),
                                  context->member_count};
-    sticky.count = assign_alloc(context->arena, context->member_count, sizeof *sticky.count);
-    sticky.withheld = assign_alloc(context->arena, context->partition_count, sizeof *sticky.withheld);
+    sticky.count = rj_assign_alloc(context->arena, context->member_count, sizeof *sticky.count);
+    sticky.withheld = rj_assign_alloc(context->arena, context->partition_count, sizeof *sticky.withheld);
     if (everybody.items == NULL || sticky.count == NULL || sticky.withheld == NULL ||
-        sticky_read_claims(&sticky, cooperative) != RJ_OK || sticky_settle_claims(&sticky) != RJ_OK)
+        rj_sticky_read_claims(&sticky, cooperative) != RJ_OK || rj_sticky_settle_claims(&sticky) != RJ_OK)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++)
         everybody.items[m] = m;
-    if (!assign_racks_matter(context, &everybody, 0, context->partition_count, &sticky.racks_matter))
+    if (!rj_assign_racks_matter(context, &everybody, 0, context->partition_count, &sticky.racks_matter))
         return RJ_ERR_MEMORY;
     if (context->partition_count == 0)
         return RJ_OK;
-    enum rj_err err = sticky.equal_subscriptions ? sticky_build_constrained(&sticky) : sticky_build_general(&sticky);
+    enum rj_err err = sticky.equal_subscriptions
+        ? rj_sticky_build_constrained(&sticky) : rj_sticky_build_general(&sticky);
     if (err == RJ_OK && cooperative && !sticky.equal_subscriptions)
         err = withhold_moving(&sticky);
     for (int32_t p = 0; err == RJ_OK && cooperative && p < context->partition_count; p++)

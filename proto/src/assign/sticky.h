@@ -27,14 +27,14 @@ struct sticky {
     int32_t *count;              /* of a member: partitions that it owns in the result so far */
 };
 
-enum rj_err sticky_read_claims(struct sticky *sticky, bool cooperative); /* fills claims and walk */
-enum rj_err sticky_settle_claims(struct sticky *sticky);                  /* fills the next five */
+enum rj_err rj_sticky_read_claims(struct sticky *sticky, bool cooperative); /* fills claims and walk */
+enum rj_err rj_sticky_settle_claims(struct sticky *sticky);                  /* fills the next five */
 
-enum rj_err sticky_build_constrained(struct sticky *sticky); /* everybody subscribes to the same topics */
-enum rj_err sticky_build_general(struct sticky *sticky);
+enum rj_err rj_sticky_build_constrained(struct sticky *sticky); /* everybody subscribes to the same topics */
+enum rj_err rj_sticky_build_general(struct sticky *sticky);
 
 /* Has the member a rack that matters, and no replica of the partition is there? */
-bool sticky_rack_mismatch(const struct sticky *sticky, int32_t member, int32_t partition);
-void sticky_give(struct sticky *sticky, int32_t partition, int32_t member); /* from its owner, if it has one */
+bool rj_sticky_rack_mismatch(const struct sticky *sticky, int32_t member, int32_t partition);
+void rj_sticky_give(struct sticky *sticky, int32_t partition, int32_t member); /* from its owner, if it has one */
 
 #endif

@@ -15,16 +15,16 @@ static bool bucket_less(const void *context, int32_t a, int32_t b)
 static enum rj_err walk_as_java(struct sticky *sticky)
 {
     struct assign_context *context = sticky->context;
-    int32_t capacity = java_map_capacity(context->member_count);
-    int32_t *buckets = assign_alloc(context->arena, context->member_count, sizeof *buckets);
-    sticky->walk = assign_alloc(context->arena, context->member_count, sizeof *sticky->walk);
+    int32_t capacity = rj_java_map_capacity(context->member_count);
+    int32_t *buckets = rj_assign_alloc(context->arena, context->member_count, sizeof *buckets);
+    sticky->walk = rj_assign_alloc(context->arena, context->member_count, sizeof *sticky->walk);
     if (buckets == NULL || sticky->walk == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++) {
-        buckets[m] = java_map_bucket(rj_java_hash(context->members[m].member_id), capacity);
+        buckets[m] = rj_java_map_bucket(rj_java_hash(context->members[m].member_id), capacity);
         sticky->walk[m] = m;
     }
-    bool ok = assign_sort(context->arena, sticky->walk, context->member_count, bucket_less, buckets);
+    bool ok = rj_assign_sort(context->arena, sticky->walk, context->member_count, bucket_less, buckets);
     return ok ? RJ_OK : RJ_ERR_MEMORY;
 }
 
@@ -40,12 +40,12 @@ static enum rj_err claim_from_owned(const struct assign_context *context, struct
     int64_t most = 0;
     for (int32_t i = 0; i < subscription->owned_partitions.count; i++)
         most += subscription->owned_partitions.items[i].partitions.count;
-    claim->partitions.items = assign_alloc(context->arena, most, sizeof(int32_t));
+    claim->partitions.items = rj_assign_alloc(context->arena, most, sizeof(int32_t));
     if (claim->partitions.items == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t i = 0; i < subscription->owned_partitions.count; i++) {
         struct rj_consumer_protocol_subscription_topic_partition *owned = &subscription->owned_partitions.items[i];
-        int32_t topic = assign_find_topic(context, owned->topic);
+        int32_t topic = rj_assign_find_topic(context, owned->topic);
         for (int32_t k = 0; k < owned->partitions.count; k++)
             add_claim(context, claim, topic, owned->partitions.items[k]);
     }
@@ -93,22 +93,22 @@ static enum rj_err read_sticky(const struct assign_context *context, struct clai
     int64_t most = 0;
     for (int32_t i = 0; i < data.previous_assignment.count; i++)
         most += data.previous_assignment.items[i].partitions.count;
-    claim->partitions.items = assign_alloc(context->arena, most, sizeof(int32_t));
+    claim->partitions.items = rj_assign_alloc(context->arena, most, sizeof(int32_t));
     if (claim->partitions.items == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t i = 0; i < data.previous_assignment.count; i++) {
         struct rj_sticky_assignor_user_data_topic_assignment *previous = &data.previous_assignment.items[i];
-        int32_t topic = assign_find_topic(context, previous->topic);
+        int32_t topic = rj_assign_find_topic(context, previous->topic);
         for (int32_t k = 0; k < previous->partitions.count; k++)
             add_claim(context, claim, topic, previous->partitions.items[k]);
     }
     return RJ_OK;
 }
 
-enum rj_err sticky_read_claims(struct sticky *sticky, bool cooperative)
+enum rj_err rj_sticky_read_claims(struct sticky *sticky, bool cooperative)
 {
     struct assign_context *context = sticky->context;
-    sticky->claims = assign_alloc(context->arena, context->member_count, sizeof *sticky->claims);
+    sticky->claims = rj_assign_alloc(context->arena, context->member_count, sizeof *sticky->claims);
     if (sticky->claims == NULL || walk_as_java(sticky) != RJ_OK)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++) {
@@ -161,11 +161,11 @@ static bool same_topics(struct rj_string_array a, struct rj_string_array b)
     return true;
 }
 
-enum rj_err sticky_settle_claims(struct sticky *sticky)
+enum rj_err rj_sticky_settle_claims(struct sticky *sticky)
 {
     struct assign_context *context = sticky->context;
-    sticky->disputed = assign_alloc(context->arena, context->partition_count, sizeof *sticky->disputed);
-    sticky->claimant = assign_alloc(context->arena, context->partition_count, sizeof *sticky->claimant);
+    sticky->disputed = rj_assign_alloc(context->arena, context->partition_count, sizeof *sticky->disputed);
+    sticky->claimant = rj_assign_alloc(context->arena, context->partition_count, sizeof *sticky->claimant);
     if (sticky->disputed == NULL || sticky->claimant == NULL)
         return RJ_ERR_MEMORY;
     memset(sticky->claimant, 0xff, (size_t)context->partition_count * sizeof *sticky->claimant);

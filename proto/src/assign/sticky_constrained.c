@@ -44,7 +44,7 @@ static bool owned_list(struct constrained *build, int32_t member, struct int_lis
 {
     struct sticky *sticky = build->sticky;
     const struct claim *claim = &sticky->claims[member];
-    owned->items = assign_alloc(sticky->context->arena, claim->partitions.count, sizeof(int32_t));
+    owned->items = rj_assign_alloc(sticky->context->arena, claim->partitions.count, sizeof(int32_t));
     owned->count = 0;
     if (owned->items == NULL)
         return false;
@@ -52,12 +52,12 @@ static bool owned_list(struct constrained *build, int32_t member, struct int_lis
         int32_t p = claim->partitions.items[i];
         if (sticky->claimant[p] != member)
             continue;
-        if (sticky_rack_mismatch(sticky, member, p))
+        if (rj_sticky_rack_mismatch(sticky, member, p))
             build->given_up_by[p] = member;
         else if (!sticky->disputed[p])
             append(owned, p);
     }
-    if (!assign_sort(sticky->context->arena, owned->items, owned->count, kept_first, sticky->context))
+    if (!rj_assign_sort(sticky->context->arena, owned->items, owned->count, kept_first, sticky->context))
         return false;
     int32_t distinct = 0;
     for (int32_t i = 0; i < owned->count; i++)
@@ -90,13 +90,14 @@ static enum rj_err keep_owned(struct constrained *build)
         }
         for (int32_t k = 0; k < owned.count; k++)
             if (k < kept)
-                sticky_give(sticky, owned.items[k], member);
+                rj_sticky_give(sticky, owned.items[k], member);
             else
                 build->given_up_by[owned.items[k]] = member;
     }
-    bool ok = assign_sort(sticky->context->arena, build->below.items, build->below.count, rank_less, sticky->context) &&
-              assign_sort(sticky->context->arena, build->at_least.items, build->at_least.count, rank_less,
-                          sticky->context);
+    bool ok = rj_assign_sort(sticky->context->arena, build->below.items, build->below.count, rank_less,
+                             sticky->context) &&
+              rj_assign_sort(sticky->context->arena, build->at_least.items, build->at_least.count, rank_less,
+                             sticky->context);
     return ok ? RJ_OK : RJ_ERR_MEMORY;
 }
 
@@ -110,7 +111,7 @@ static bool fewer_candidates(const void *context, int32_t a, int32_t b)
 static enum rj_err list_free(struct constrained *build)
 {
     struct assign_context *context = build->sticky->context;
-    build->free_partitions = assign_alloc(context->arena, context->partition_count, sizeof(int32_t));
+    build->free_partitions = rj_assign_alloc(context->arena, context->partition_count, sizeof(int32_t));
     if (build->free_partitions == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t p = 0; p < context->partition_count; p++)
@@ -118,8 +119,8 @@ static enum rj_err list_free(struct constrained *build)
             build->free_partitions[build->free_count++] = p;
     if (!build->sticky->racks_matter)
         return RJ_OK;
-    int32_t *members_on = assign_alloc(context->arena, context->rack_count, sizeof *members_on);
-    int32_t *candidate_count = assign_alloc(context->arena, context->partition_count, sizeof *candidate_count);
+    int32_t *members_on = rj_assign_alloc(context->arena, context->rack_count, sizeof *members_on);
+    int32_t *candidate_count = rj_assign_alloc(context->arena, context->partition_count, sizeof *candidate_count);
     if (members_on == NULL || candidate_count == NULL)
         return RJ_ERR_MEMORY;
     for (int32_t m = 0; m < context->member_count; m++)
@@ -128,7 +129,8 @@ static enum rj_err list_free(struct constrained *build)
     for (int32_t p = 0; p < context->partition_count; p++)
         for (int32_t i = 0; i < context->racks_of[p].count; i++)
             candidate_count[p] += members_on[context->racks_of[p].items[i]];
-    bool ok = assign_sort(context->arena, build->free_partitions, build->free_count, fewer_candidates, candidate_count);
+    bool ok = rj_assign_sort(context->arena, build->free_partitions, build->free_count, fewer_candidates,
+                             candidate_count);
     return ok ? RJ_OK : RJ_ERR_MEMORY;
 }
 
@@ -136,7 +138,7 @@ static enum rj_err list_free(struct constrained *build)
 static int32_t deal(struct constrained *build, int32_t partition, int32_t member)
 {
     struct sticky *sticky = build->sticky;
-    sticky_give(sticky, partition, member);
+    rj_sticky_give(sticky, partition, member);
     int32_t giver = build->given_up_by[partition];
     if ((giver != NO_ONE && giver != member) || sticky->disputed[partition])
         sticky->withheld[partition] = true;
@@ -150,7 +152,7 @@ static int32_t next_in_rack(const struct constrained *build, int32_t partition, 
     const struct assign_context *context = build->sticky->context;
     for (int32_t i = 0; i < list->count; i++) {
         int32_t index = (from + i) % list->count, rack = context->rack_of[list->items[index]];
-        if (rack != NO_RACK && assign_has_rack(context, partition, rack))
+        if (rack != NO_RACK && rj_assign_has_rack(context, partition, rack))
             return index;
     }
     return NO_ONE;
@@ -213,7 +215,7 @@ static void deal_round_robin(struct constrained *build)
     }
 }
 
-enum rj_err sticky_build_constrained(struct sticky *sticky)
+enum rj_err rj_sticky_build_constrained(struct sticky *sticky)
 {
     struct assign_context *context = sticky->context;
     int32_t members = context->member_count;
@@ -222,9 +224,9 @@ enum rj_err sticky_build_constrained(struct sticky *sticky)
         .least = context->partition_count / members,
         .most = context->partition_count / members + (context->partition_count % members != 0),
         .expected_over_count = context->partition_count % members,
-        .below = {assign_alloc(context->arena, members, sizeof(int32_t)), 0},
-        .at_least = {assign_alloc(context->arena, 2 * (int64_t)members, sizeof(int32_t)), 0},
-        .given_up_by = assign_alloc(context->arena, context->partition_count, sizeof(int32_t)),
+        .below = {rj_assign_alloc(context->arena, members, sizeof(int32_t)), 0},
+        .at_least = {rj_assign_alloc(context->arena, 2 * (int64_t)members, sizeof(int32_t)), 0},
+        .given_up_by = rj_assign_alloc(context->arena, context->partition_count, sizeof(int32_t)),
     };
     if (build.below.items == NULL || build.at_least.items == NULL || build.given_up_by == NULL)
         return RJ_ERR_MEMORY;

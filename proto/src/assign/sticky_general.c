@@ -42,7 +42,7 @@ static enum rj_err sort_partitions(struct general *build)
     struct assign_context *context = build->sticky->context;
     for (int32_t t = 0; t < context->topic_count; t++)
         build->sorted_topics[t] = t;
-    if (!assign_sort(context->arena, build->sorted_topics, context->topic_count, fewer_subscribers, context))
+    if (!rj_assign_sort(context->arena, build->sorted_topics, context->topic_count, fewer_subscribers, context))
         return RJ_ERR_MEMORY;
     for (int32_t i = 0; i < context->topic_count; i++) {
         int32_t t = build->sorted_topics[i];
@@ -78,10 +78,11 @@ static void keep_claims(struct general *build)
         int32_t m = sticky->claimant[p];
         if (m == NO_ONE)
             continue;
-        if (!assign_subscribes(sticky->context, m, sticky->context->topic_of[p]) || sticky_rack_mismatch(sticky, m, p))
+        if (!rj_assign_subscribes(sticky->context, m, sticky->context->topic_of[p]) ||
+            rj_sticky_rack_mismatch(sticky, m, p))
             build->revoked_some = true;
         else
-            sticky_give(sticky, p, m);
+            rj_sticky_give(sticky, p, m);
     }
     for (int32_t i = 0; i < build->sorted_count; i++)
         if (sticky->context->owner[build->sorted_partitions[i]] == NO_ONE)
@@ -103,7 +104,7 @@ static int32_t least_loaded(const struct general *build, int32_t partition, bool
     int32_t best = NO_ONE;
     for (int32_t i = 0; i < subscribers.count; i++) {
         int32_t m = subscribers.items[i];
-        if (by_rack && sticky_rack_mismatch(sticky, m, partition))
+        if (by_rack && rj_sticky_rack_mismatch(sticky, m, partition))
             continue;
         if (best == NO_ONE || comes_before(sticky, m, best))
             best = m;
@@ -119,7 +120,7 @@ static void give_free(struct general *build)
             int32_t p = build->free_partitions[i];
             int32_t m = sticky->context->owner[p] == NO_ONE ? least_loaded(build, p, pass == 0) : NO_ONE;
             if (m != NO_ONE)
-                sticky_give(sticky, p, m);
+                rj_sticky_give(sticky, p, m);
         }
 }
 
@@ -149,7 +150,7 @@ static int32_t first_of_set(const struct general *build, const struct moved_set 
     for (int32_t p = context->first_partition[set->topic]; p < context->first_partition[set->topic + 1]; p++) {
         if (build->moved_from[p] != set->from || build->moved_to[p] != set->to)
             continue;
-        int32_t bucket = java_map_bucket(partition_hash(context, p), set->capacity);
+        int32_t bucket = rj_java_map_bucket(partition_hash(context, p), set->capacity);
         if (best == NO_ONE || bucket < best_bucket ||
             (bucket == best_bucket && build->moved_when[p] < build->moved_when[best])) {
             best = p;
@@ -184,8 +185,8 @@ static void note_move(struct general *build, int32_t partition, int32_t from, in
         *set = (struct moved_set){topic, from, to, 0, 16};
     }
     set->count++;
-    if (set->capacity < java_map_capacity(set->count))
-        set->capacity = java_map_capacity(set->count);
+    if (set->capacity < rj_java_map_capacity(set->count))
+        set->capacity = rj_java_map_capacity(set->count);
     build->moved_from[partition] = from;
     build->moved_to[partition] = to;
     build->moved_when[partition] = build->move_count++;
@@ -202,7 +203,7 @@ static void move(struct general *build, int32_t partition, int32_t to)
     if (opposite != NULL)
         partition = first_of_set(build, opposite);
     note_move(build, partition, context->owner[partition], to);
-    sticky_give(build->sticky, partition, to);
+    rj_sticky_give(build->sticky, partition, to);
 }
 
 /* ---- Balance ---- */
@@ -265,7 +266,7 @@ static bool move_once(struct general *build, const int32_t *partitions, int32_t 
     for (int32_t i = 0; i < count && !is_balanced(build, most_of_topic); i++) {
         int32_t p = partitions[i], previous = build->previous_owner[p], owner = context->owner[p];
         bool may_return = previous != NO_ONE &&
-                          (context->as_java || assign_subscribes(context, previous, context->topic_of[p]));
+                          (context->as_java || rj_assign_subscribes(context, previous, context->topic_of[p]));
         if (may_return && !build->takes_part[previous]) {
             sticky->context->java_throws = true; /* a subscriber of a topic that others want takes part */
             return false;
@@ -321,7 +322,7 @@ static enum rj_err balance(struct general *build)
     size_t members_len = (size_t)context->member_count * sizeof(int32_t);
     int32_t *owner_before = rj_arena_alloc(context->arena, partitions_len);
     int32_t *count_before = rj_arena_alloc(context->arena, members_len);
-    int32_t *most_of_topic = assign_alloc(context->arena, context->topic_count, sizeof *most_of_topic);
+    int32_t *most_of_topic = rj_assign_alloc(context->arena, context->topic_count, sizeof *most_of_topic);
     if (owner_before == NULL || count_before == NULL || most_of_topic == NULL)
         return RJ_ERR_MEMORY;
     bool from_nothing = build->free_count == context->partition_count;
@@ -339,22 +340,22 @@ static enum rj_err balance(struct general *build)
     return RJ_OK;
 }
 
-enum rj_err sticky_build_general(struct sticky *sticky)
+enum rj_err rj_sticky_build_general(struct sticky *sticky)
 {
     struct assign_context *context = sticky->context;
     int32_t partitions = context->partition_count;
     struct general build = {
         .sticky = sticky,
-        .sorted_topics = assign_alloc(context->arena, context->topic_count, sizeof(int32_t)),
-        .sorted_partitions = assign_alloc(context->arena, partitions, sizeof(int32_t)),
-        .free_partitions = assign_alloc(context->arena, partitions, sizeof(int32_t)),
-        .takes_part = assign_alloc(context->arena, context->member_count, sizeof(bool)),
-        .previous_owner = assign_alloc(context->arena, partitions, sizeof(int32_t)),
-        .previous_generation = assign_alloc(context->arena, partitions, sizeof(int32_t)),
-        .moved_from = assign_alloc(context->arena, partitions, sizeof(int32_t)),
-        .moved_to = assign_alloc(context->arena, partitions, sizeof(int32_t)),
-        .moved_when = assign_alloc(context->arena, partitions, sizeof(int64_t)),
-        .sets = assign_alloc(context->arena, partitions, sizeof(struct moved_set)),
+        .sorted_topics = rj_assign_alloc(context->arena, context->topic_count, sizeof(int32_t)),
+        .sorted_partitions = rj_assign_alloc(context->arena, partitions, sizeof(int32_t)),
+        .free_partitions = rj_assign_alloc(context->arena, partitions, sizeof(int32_t)),
+        .takes_part = rj_assign_alloc(context->arena, context->member_count, sizeof(bool)),
+        .previous_owner = rj_assign_alloc(context->arena, partitions, sizeof(int32_t)),
+        .previous_generation = rj_assign_alloc(context->arena, partitions, sizeof(int32_t)),
+        .moved_from = rj_assign_alloc(context->arena, partitions, sizeof(int32_t)),
+        .moved_to = rj_assign_alloc(context->arena, partitions, sizeof(int32_t)),
+        .moved_when = rj_assign_alloc(context->arena, partitions, sizeof(int64_t)),
+        .sets = rj_assign_alloc(context->arena, partitions, sizeof(struct moved_set)),
     };
     if (build.sorted_topics == NULL || build.sorted_partitions == NULL || build.free_partitions == NULL ||
         build.takes_part == NULL || build.previous_owner == NULL || build.previous_generation == NULL ||

@@ -146,7 +146,7 @@ void rj_arena_release(struct rj_arena *arena)
     arena->used_len = 0;
 }
 
-struct arena_mark arena_mark(const struct rj_arena *arena)
+struct arena_mark rj_arena_mark(const struct rj_arena *arena)
 {
     const struct rj_arena_block *newest = arena->newest;
     return (struct arena_mark){arena->newest, newest != NULL ? newest->older : NULL, newest != NULL ? newest->used : 0,
@@ -154,7 +154,7 @@ struct arena_mark arena_mark(const struct rj_arena *arena)
 }
 
 /* Newer blocks stand before the marked one; blocks of large pieces directly behind it. */
-void arena_rewind(struct rj_arena *arena, const struct arena_mark *mark)
+void rj_arena_rewind(struct rj_arena *arena, const struct arena_mark *mark)
 {
     struct rj_arena_block *older;
     for (; arena->newest != mark->newest; arena->newest = older) {

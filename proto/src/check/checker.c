@@ -32,7 +32,7 @@ enum rj_err rj_check_open(struct rj_checker *checker, uint64_t stream_id, uint64
                           bool from_start)
 {
     (void)frame;
-    struct stream *stream = stream_of(checker, stream_id);
+    struct stream *stream = rj_stream_of(checker, stream_id);
     if (stream != NULL) {
         stream->from_start = from_start;
         stream->seen_ms = time_ms;
@@ -44,7 +44,7 @@ enum rj_err rj_check_close(struct rj_checker *checker, uint64_t stream_id, uint6
 {
     (void)frame;
     (void)time_ms;
-    struct stream *stream = stream_of(checker, stream_id);
+    struct stream *stream = rj_stream_of(checker, stream_id);
     if (stream != NULL) /* whoever opens the next connection starts afresh or knows more than was seen here */
         stream->expectations.count = 0;
     return outcome(checker);
@@ -60,7 +60,7 @@ static void lose_sight(struct rj_checker *checker, struct group *group, int64_t 
         const struct rj_violation *violation = LIST_AT(&checker->violations, struct rj_violation, i);
         if (violation->time_ms >= since_ms && same(violation->group, group->id) &&
             rj_rule_row(violation->rule)->strength != RJ_STRENGTH_HARD)
-            list_remove(&checker->violations, i);
+            rj_list_remove(&checker->violations, i);
     }
 }
 
@@ -69,7 +69,7 @@ enum rj_err rj_check_gap(struct rj_checker *checker, uint64_t stream_id, enum rj
 {
     (void)direction;
     (void)frame;
-    struct stream *stream = stream_of(checker, stream_id);
+    struct stream *stream = rj_stream_of(checker, stream_id);
     if (stream == NULL)
         return RJ_ERR_MEMORY;
     if (!stream->gap)
@@ -81,9 +81,9 @@ enum rj_err rj_check_gap(struct rj_checker *checker, uint64_t stream_id, enum rj
     return outcome(checker);
 }
 
-struct group *touch_group(const struct dialogue_part *part, struct rj_string id)
+struct group *rj_touch_group(const struct dialogue_part *part, struct rj_string id)
 {
-    struct group *group = group_of(part->checker, id);
+    struct group *group = rj_check_group_of(part->checker, id);
     struct list *groups = &part->stream->groups;
     if (group == NULL)
         return NULL;
@@ -92,7 +92,7 @@ struct group *touch_group(const struct dialogue_part *part, struct rj_string id)
     for (int32_t i = 0; i < groups->count; i++)
         if (*LIST_AT(groups, struct group *, i) == group)
             return group;
-    struct group **entry = list_add(part->checker, groups, sizeof(*entry));
+    struct group **entry = rj_list_add(part->checker, groups, sizeof(*entry));
     if (entry != NULL)
         *entry = group;
     return group;
@@ -114,12 +114,14 @@ static bool is_kept(int16_t api_key)
 static void group_request(const struct dialogue_part *part)
 {
     switch (part->request->api_key) {
-    case RJ_API_JOIN_GROUP: join_request(part); break;
-    case RJ_API_SYNC_GROUP: sync_request(part); break;
-    case RJ_API_HEARTBEAT: heartbeat_request(part); break;
-    case RJ_API_LEAVE_GROUP: leave_request(part); break;
-    case RJ_API_OFFSET_COMMIT: commit_request(part); break;
-    case RJ_API_DELETE_GROUPS: case RJ_API_OFFSET_DELETE: case RJ_API_TXN_OFFSET_COMMIT: offsets_disturbed(part); break;
+    case RJ_API_JOIN_GROUP: rj_check_join_request(part); break;
+    case RJ_API_SYNC_GROUP: rj_check_sync_request(part); break;
+    case RJ_API_HEARTBEAT: rj_check_heartbeat_request(part); break;
+    case RJ_API_LEAVE_GROUP: rj_check_leave_request(part); break;
+    case RJ_API_OFFSET_COMMIT: rj_check_commit_request(part); break;
+    case RJ_API_DELETE_GROUPS: case RJ_API_OFFSET_DELETE: case RJ_API_TXN_OFFSET_COMMIT:
+        rj_offsets_disturbed(part);
+        break;
     default: break;
     }
 }
@@ -127,33 +129,33 @@ static void group_request(const struct dialogue_part *part)
 static void consumer_protocol_request(struct rj_checker *checker, const struct rj_check_message *request)
 {
     const struct rj_consumer_group_heartbeat_request *body = request->body;
-    struct group *group = group_of(checker, body->group_id);
+    struct group *group = rj_check_group_of(checker, body->group_id);
     if (group != NULL)
         group->is_consumer = true;
 }
 
 enum rj_err rj_check_request(struct rj_checker *checker, const struct rj_check_message *request)
 {
-    struct stream *stream = checker->out_of_memory ? NULL : stream_of(checker, request->stream);
+    struct stream *stream = checker->out_of_memory ? NULL : rj_stream_of(checker, request->stream);
     if (stream == NULL)
         return RJ_ERR_MEMORY;
     rj_arena_reset(&checker->scratch);
     stream->seen_ms = request->time_ms;
-    connection_request(checker, stream, request);
+    rj_check_connection_request(checker, stream, request);
     if (request->api_key == RJ_API_PRODUCE && request->body != NULL &&
         ((const struct rj_produce_request *)request->body)->acks == 0)
         return outcome(checker); /* it is never answered */
     if (request->body != NULL && request->api_key == RJ_API_FETCH)
-        fetch_request(checker, stream, request);
+        rj_check_fetch_request(checker, stream, request);
     if (request->body != NULL && request->api_key == RJ_API_CONSUMER_GROUP_HEARTBEAT)
         consumer_protocol_request(checker, request);
     if (request->api_key == RJ_API_DELETE_TOPICS)
-        topics_deleted(checker);
-    struct kept_message *kept = keep_message(checker, request,
-                                             is_kept(request->api_key) ? rj_request_schema(request->api_key) : NULL);
-    struct kept_message **entry = kept ? list_add(checker, &stream->pending, sizeof(*entry)) : NULL;
+        rj_topics_deleted(checker);
+    struct kept_message *kept = rj_keep_message(checker, request,
+                                                is_kept(request->api_key) ? rj_request_schema(request->api_key) : NULL);
+    struct kept_message **entry = kept ? rj_list_add(checker, &stream->pending, sizeof(*entry)) : NULL;
     if (entry == NULL) {
-        let_go(checker, &kept);
+        rj_let_go(checker, &kept);
         return RJ_ERR_MEMORY;
     }
     *entry = kept;
@@ -166,36 +168,36 @@ enum rj_err rj_check_request(struct rj_checker *checker, const struct rj_check_m
 static void group_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     switch (response->api_key) {
-    case RJ_API_JOIN_GROUP: join_response(part, response); break;
-    case RJ_API_SYNC_GROUP: sync_response(part, response); break;
-    case RJ_API_HEARTBEAT: heartbeat_response(part, response); break;
-    case RJ_API_LEAVE_GROUP: leave_response(part, response); break;
-    case RJ_API_OFFSET_COMMIT: commit_response(part, response); break;
-    case RJ_API_OFFSET_FETCH: offset_fetch_response(part, response); break;
-    case RJ_API_FIND_COORDINATOR: find_coordinator_response(part, response); break;
+    case RJ_API_JOIN_GROUP: rj_check_join_response(part, response); break;
+    case RJ_API_SYNC_GROUP: rj_check_sync_response(part, response); break;
+    case RJ_API_HEARTBEAT: rj_check_heartbeat_response(part, response); break;
+    case RJ_API_LEAVE_GROUP: rj_check_leave_response(part, response); break;
+    case RJ_API_OFFSET_COMMIT: rj_check_commit_response(part, response); break;
+    case RJ_API_OFFSET_FETCH: rj_check_offset_fetch_response(part, response); break;
+    case RJ_API_FIND_COORDINATOR: rj_check_find_coordinator_response(part, response); break;
     default: break;
     }
 }
 
 enum rj_err rj_check_response(struct rj_checker *checker, const struct rj_check_message *response)
 {
-    struct stream *stream = checker->out_of_memory ? NULL : stream_of(checker, response->stream);
+    struct stream *stream = checker->out_of_memory ? NULL : rj_stream_of(checker, response->stream);
     if (stream == NULL)
         return RJ_ERR_MEMORY;
     rj_arena_reset(&checker->scratch);
     stream->seen_ms = response->time_ms;
-    struct kept_message *request = connection_response(checker, stream, response);
+    struct kept_message *request = rj_check_connection_response(checker, stream, response);
     struct dialogue_part part = {checker, stream, request};
     if (request != NULL && response->body != NULL && request->api_key == response->api_key) {
-        errors_response(&part, response);
+        rj_check_errors_response(&part, response);
         if (response->api_key == RJ_API_API_VERSIONS)
-            api_versions_response(&part, response);
+            rj_check_api_versions_response(&part, response);
         if (response->api_key == RJ_API_METADATA)
-            metadata_response(checker, response->body);
+            rj_check_metadata_response(checker, response->body);
         if (request->body != NULL)
             group_response(&part, response);
     }
-    let_go(checker, &request);
+    rj_let_go(checker, &request);
     return outcome(checker);
 }
 
@@ -220,6 +222,6 @@ enum rj_err rj_check_finish(struct rj_checker *checker, int64_t time_ms)
 {
     (void)time_ms;
     if (!checker->out_of_memory)
-        generations_finish(checker);
+        rj_generations_finish(checker);
     return outcome(checker);
 }

@@ -21,12 +21,12 @@ static void judge_first_request(struct rj_checker *checker, struct stream *strea
 {
     if (!stream->from_start || stream->has_request || stream->gap)
         return;
-    if (judged(checker, RJ_RULE_T_APIVERSIONS_FIRST,
-               message->api_key == RJ_API_API_VERSIONS || message->api_key == RJ_API_SASL_HANDSHAKE))
+    if (rj_judged(checker, RJ_RULE_T_APIVERSIONS_FIRST,
+                  message->api_key == RJ_API_API_VERSIONS || message->api_key == RJ_API_SASL_HANDSHAKE))
         return;
     struct finding finding = at_connection(RJ_RULE_T_APIVERSIONS_FIRST, stream, message);
-    expected(report(checker, &finding, "the connection begins with %s", api_name(message->api_key)),
-             "ApiVersions, or SaslHandshake");
+    rj_expected(rj_report(checker, &finding, "the connection begins with %s", api_name(message->api_key)),
+                "ApiVersions, or SaslHandshake");
 }
 
 static void judge_version(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message)
@@ -38,15 +38,15 @@ static void judge_version(struct rj_checker *checker, struct stream *stream, con
         if (LIST_AT(&stream->ranges, struct version_range, i)->api_key == message->api_key)
             range = LIST_AT(&stream->ranges, struct version_range, i);
     bool holds = range != NULL && range->low <= message->version && message->version <= range->high;
-    if (judged(checker, RJ_RULE_T_VERSION_RANGE, holds))
+    if (rj_judged(checker, RJ_RULE_T_VERSION_RANGE, holds))
         return;
     struct finding finding = at_connection(RJ_RULE_T_VERSION_RANGE, stream, message);
-    struct rj_violation *violation = report(checker, &finding, "%s (%d) is sent in version %d",
-                                            api_name(message->api_key), message->api_key, message->version);
+    struct rj_violation *violation = rj_report(checker, &finding, "%s (%d) is sent in version %d",
+                                               api_name(message->api_key), message->api_key, message->version);
     if (range == NULL)
-        expected(violation, "nothing: the broker does not name this API");
+        rj_expected(violation, "nothing: the broker does not name this API");
     else
-        expected(violation, "version %d to %d, as the broker's ApiVersions answer says", range->low, range->high);
+        rj_expected(violation, "version %d to %d, as the broker's ApiVersions answer says", range->low, range->high);
 }
 
 static void judge_length(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message,
@@ -55,17 +55,18 @@ static void judge_length(struct rj_checker *checker, struct stream *stream, cons
     if (stream->gap || message->err == RJ_ERR_API || message->err == RJ_ERR_VERSION || message->err == RJ_ERR_MEMORY ||
         message->err == RJ_ERR_LIMIT)
         return;
-    if (judged(checker, RJ_RULE_T_LEN, message->err == RJ_OK))
+    if (rj_judged(checker, RJ_RULE_T_LEN, message->err == RJ_OK))
         return;
     struct finding finding = at_connection(RJ_RULE_T_LEN, stream, message);
-    expected(report(checker, &finding, "the %s %s v%d cannot be decoded: %s", api_name(message->api_key), what,
-                    message->version, rj_err_sentence(message->err)),
-             "a frame that holds this message and nothing else");
+    rj_expected(rj_report(checker, &finding, "the %s %s v%d cannot be decoded: %s", api_name(message->api_key), what,
+                          message->version, rj_err_sentence(message->err)),
+                "a frame that holds this message and nothing else");
 }
 
-void connection_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message)
+void rj_check_connection_request(struct rj_checker *checker, struct stream *stream,
+                                 const struct rj_check_message *message)
 {
-    stream->client_id = intern(checker, message->client_id);
+    stream->client_id = rj_intern(checker, message->client_id);
     judge_first_request(checker, stream, message);
     stream->has_request = true;
     judge_version(checker, stream, message);
@@ -73,11 +74,11 @@ void connection_request(struct rj_checker *checker, struct stream *stream, const
     bool unique = true;
     for (int32_t i = 0; i < stream->pending.count; i++)
         unique &= (*LIST_AT(&stream->pending, struct kept_message *, i))->correlation_id != message->correlation_id;
-    if (stream->gap || judged(checker, RJ_RULE_T_CORR_UNIQUE, unique))
+    if (stream->gap || rj_judged(checker, RJ_RULE_T_CORR_UNIQUE, unique))
         return;
     struct finding finding = at_connection(RJ_RULE_T_CORR_UNIQUE, stream, message);
-    expected(report(checker, &finding, "correlation id %d is used while an earlier request with it is unanswered",
-                    message->correlation_id), "another correlation id");
+    rj_expected(rj_report(checker, &finding, "correlation id %d is used while an earlier request with it is unanswered",
+                          message->correlation_id), "another correlation id");
 }
 
 /* ---- Responses --------------------------------------------------------------------------------------------------- */
@@ -97,12 +98,12 @@ static void judge_unmatched(struct rj_checker *checker, struct stream *stream, c
         return; /* its request may not have been seen */
     bool twice = was_answered(stream, message->correlation_id);
     enum rj_rule rule = twice ? RJ_RULE_T_ONE_RESPONSE : RJ_RULE_T_CORR_MATCH;
-    judged(checker, rule, false);
+    rj_judged(checker, rule, false);
     struct finding finding = at_connection(rule, stream, message);
-    struct rj_violation *violation = report(checker, &finding, twice ?
+    struct rj_violation *violation = rj_report(checker, &finding, twice ?
         "a second response with correlation id %d" : "a response with correlation id %d, which no request carried",
         message->correlation_id);
-    expected(violation, twice ? "one response a request" : "the correlation id of an unanswered request");
+    rj_expected(violation, twice ? "one response a request" : "the correlation id of an unanswered request");
 }
 
 /* The younger request was answered first. */
@@ -113,18 +114,20 @@ static void judge_order(struct rj_checker *checker, struct stream *stream, const
     if (stream->gap || (!stream->from_start && !stream->has_response))
         return;
     bool reported = index > 0 && oldest->overtaken;
-    if (judged(checker, RJ_RULE_T_ORDER, index == 0 || reported))
+    if (rj_judged(checker, RJ_RULE_T_ORDER, index == 0 || reported))
         return;
     struct finding finding = at_connection(RJ_RULE_T_ORDER, stream, message);
     finding.other_frame = oldest->frame;
-    expected(report(checker, &finding, "the response to correlation id %d comes before the one to %d, which was asked "
-                    "earlier", message->correlation_id, oldest->correlation_id), "responses in the order of requests");
+    rj_expected(rj_report(checker, &finding,
+                          "the response to correlation id %d comes before the one to %d, which was asked "
+                          "earlier", message->correlation_id, oldest->correlation_id),
+                              "responses in the order of requests");
     for (int32_t i = 0; i < index; i++)
         (*LIST_AT(&stream->pending, struct kept_message *, i))->overtaken = true;
 }
 
-struct kept_message *connection_response(struct rj_checker *checker, struct stream *stream,
-                                         const struct rj_check_message *message)
+struct kept_message *rj_check_connection_response(struct rj_checker *checker, struct stream *stream,
+                                                  const struct rj_check_message *message)
 {
     int32_t index = 0;
     while (index < stream->pending.count &&
@@ -134,24 +137,24 @@ struct kept_message *connection_response(struct rj_checker *checker, struct stre
         judge_unmatched(checker, stream, message);
         return NULL;
     }
-    judged(checker, RJ_RULE_T_CORR_MATCH, true);
-    judged(checker, RJ_RULE_T_ONE_RESPONSE, true);
+    rj_judged(checker, RJ_RULE_T_CORR_MATCH, true);
+    rj_judged(checker, RJ_RULE_T_ONE_RESPONSE, true);
     judge_order(checker, stream, message, index);
     judge_length(checker, stream, message, "response");
     bool older_lost = stream->gap || (!stream->from_start && !stream->has_response);
     int32_t at = older_lost ? 0 : index;
     while (older_lost && index-- > 0) { /* the answers of older requests were not seen */
-        let_go(checker, LIST_AT(&stream->pending, struct kept_message *, 0));
-        list_remove(&stream->pending, 0);
+        rj_let_go(checker, LIST_AT(&stream->pending, struct kept_message *, 0));
+        rj_list_remove(&stream->pending, 0);
     }
     stream->has_response = true;
     struct kept_message *request = *LIST_AT(&stream->pending, struct kept_message *, at);
-    list_remove(&stream->pending, at);
+    rj_list_remove(&stream->pending, at);
     stream->recent[stream->recent_count++ % RECENT_ANSWERS] = message->correlation_id;
     return request;
 }
 
-void api_versions_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_api_versions_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     const struct rj_api_versions_response *body = response->body;
     if (body->error_code != RJ_KAFKA_NONE)
@@ -159,7 +162,7 @@ void api_versions_response(const struct dialogue_part *part, const struct rj_che
     part->stream->ranges.count = 0;
     part->stream->has_ranges = true;
     for (int32_t i = 0; i < body->api_keys.count; i++) {
-        struct version_range *range = list_add(part->checker, &part->stream->ranges, sizeof(*range));
+        struct version_range *range = rj_list_add(part->checker, &part->stream->ranges, sizeof(*range));
         if (range == NULL) {
             part->stream->has_ranges = false;
             return;
@@ -191,13 +194,14 @@ static void judge_error(const struct dialogue_part *part, const struct rj_check_
         bool known = false;
         for (int i = 0; i < known_errors[row].count; i++)
             known |= known_errors[row].codes[i] == code;
-        if (judged(part->checker, RJ_RULE_T_ERROR_KNOWN, known))
+        if (rj_judged(part->checker, RJ_RULE_T_ERROR_KNOWN, known))
             return;
         const char *name = rj_kafka_error_name(code);
         struct finding finding = at_connection(RJ_RULE_T_ERROR_KNOWN, part->stream, response);
         finding.other_frame = part->request->frame;
-        expected(report(part->checker, &finding, "%s is answered with error %d (%s)", api_name(response->api_key), code,
-                        name ? name : "unknown to Kafka 4.2"), "an error that Kafka returns for this API");
+        rj_expected(rj_report(part->checker, &finding, "%s is answered with error %d (%s)",
+                              api_name(response->api_key), code,
+                              name ? name : "unknown to Kafka 4.2"), "an error that Kafka returns for this API");
     }
 }
 
@@ -211,10 +215,11 @@ static void judge_throttle(const struct dialogue_part *part, const struct rj_che
         if (!rj_string_equal(name, RJ_STRING("throttle_time_ms")) || !rj_in_range(field->versions, response->version))
             continue;
         memcpy(&throttle_time_ms, (const char *)response->body + field->offset, sizeof(throttle_time_ms));
-        if (judged(part->checker, RJ_RULE_T_THROTTLE, throttle_time_ms >= 0))
+        if (rj_judged(part->checker, RJ_RULE_T_THROTTLE, throttle_time_ms >= 0))
             return;
         struct finding finding = at_connection(RJ_RULE_T_THROTTLE, part->stream, response);
-        expected(report(part->checker, &finding, "the throttle time is %d ms", (int)throttle_time_ms), "0 or more");
+        rj_expected(rj_report(part->checker, &finding, "the throttle time is %d ms", (int)throttle_time_ms),
+                    "0 or more");
     }
 }
 
@@ -233,7 +238,7 @@ static void judge_offset_fetch_errors(const struct dialogue_part *part, const st
     }
 }
 
-void errors_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_errors_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     judge_throttle(part, response);
     if (response->api_key == RJ_API_JOIN_GROUP)

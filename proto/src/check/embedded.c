@@ -17,14 +17,14 @@ static bool read_embedded(struct rj_checker *checker, const struct rj_message_sc
                             message, &consumed, NULL) == RJ_OK;
 }
 
-bool read_subscription(struct rj_checker *checker, struct rj_bytes bytes,
-                       struct rj_consumer_protocol_subscription *subscription)
+bool rj_read_subscription(struct rj_checker *checker, struct rj_bytes bytes,
+                          struct rj_consumer_protocol_subscription *subscription)
 {
     return read_embedded(checker, &rj_consumer_protocol_subscription_schema, bytes, subscription);
 }
 
-bool read_assignment(struct rj_checker *checker, struct rj_bytes bytes,
-                     struct rj_consumer_protocol_assignment *assignment)
+bool rj_read_assignment(struct rj_checker *checker, struct rj_bytes bytes,
+                        struct rj_consumer_protocol_assignment *assignment)
 {
     if (bytes.len == 0) {
         rj_message_init(&rj_consumer_protocol_assignment_schema, assignment);
@@ -33,15 +33,15 @@ bool read_assignment(struct rj_checker *checker, struct rj_bytes bytes,
     return read_embedded(checker, &rj_consumer_protocol_assignment_schema, bytes, assignment);
 }
 
-bool is_cooperative(struct rj_string protocol_name)
+bool rj_is_cooperative(struct rj_string protocol_name)
 {
     return rj_string_equal(protocol_name, RJ_STRING("cooperative-sticky"));
 }
 
 /* Assignors of the common clients, none of which gives a partition to two members. */
-bool is_disjoint_assignor(struct rj_string protocol_name)
+bool rj_is_disjoint_assignor(struct rj_string protocol_name)
 {
-    return is_cooperative(protocol_name) || rj_string_equal(protocol_name, RJ_STRING("range")) ||
+    return rj_is_cooperative(protocol_name) || rj_string_equal(protocol_name, RJ_STRING("range")) ||
            rj_string_equal(protocol_name, RJ_STRING("roundrobin")) ||
            rj_string_equal(protocol_name, RJ_STRING("sticky"));
 }

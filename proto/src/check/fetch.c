@@ -39,7 +39,7 @@ static bool is_subscribed(struct rj_checker *checker, const struct member *membe
     struct rj_consumer_protocol_subscription subscription;
     const struct rj_join_group_request *join = member->accepted_join ? member->accepted_join->body : NULL;
     if (join == NULL || join->protocols.count == 0 ||
-        !read_subscription(checker, join->protocols.items[0].metadata, &subscription))
+        !rj_read_subscription(checker, join->protocols.items[0].metadata, &subscription))
         return false;
     for (int32_t i = 0; i < subscription.topics.count; i++)
         if (rj_string_equal(subscription.topics.items[i], topic))
@@ -58,27 +58,28 @@ static struct finding about_fetch(enum rj_rule rule, const struct member *member
 static void judge_assigned(struct rj_checker *checker, const struct member *member, struct partition partition,
                            const struct rj_check_message *request)
 {
-    if (judged(checker, RJ_RULE_T_FETCH_ASSIGNED, has_partition(&member->assignment, partition) ||
-                                                  has_partition(&member->previous_assignment, partition)))
+    if (rj_judged(checker, RJ_RULE_T_FETCH_ASSIGNED, rj_has_partition(&member->assignment, partition) ||
+                                                  rj_has_partition(&member->previous_assignment, partition)))
         return;
     struct finding finding = about_fetch(RJ_RULE_T_FETCH_ASSIGNED, member, request, member->synced_frame);
-    expected(report(checker, &finding, "partition %d of %v is fetched by a member that does not own it",
-                    (int)partition.index, partition.topic), "fetches of assigned partitions");
+    rj_expected(rj_report(checker, &finding, "partition %d of %v is fetched by a member that does not own it",
+                          (int)partition.index, partition.topic), "fetches of assigned partitions");
 }
 
 static void judge_stopped(struct rj_checker *checker, const struct member *member, struct partition partition,
                           const struct rj_check_message *request)
 {
-    const struct generation *generation = find_generation(member->group, member->synced_generation);
-    if (generation == NULL || is_cooperative(generation->protocol_name) ||
-        !is_disjoint_assignor(generation->protocol_name))
+    const struct generation *generation = rj_find_generation(member->group, member->synced_generation);
+    if (generation == NULL || rj_is_cooperative(generation->protocol_name) ||
+        !rj_is_disjoint_assignor(generation->protocol_name))
         return;
     bool joining = member->join_pending || member->generation != member->synced_generation;
-    if (judged(checker, RJ_RULE_T_EAGER_FETCH_STOP, !joining))
+    if (rj_judged(checker, RJ_RULE_T_EAGER_FETCH_STOP, !joining))
         return;
     struct finding finding = about_fetch(RJ_RULE_T_EAGER_FETCH_STOP, member, request, member->latest_join->frame);
-    expected(report(checker, &finding, "partition %d of %v is fetched while its eager owner joins the next generation",
-                    (int)partition.index, partition.topic), "no fetch between JoinGroup and SyncGroup success");
+    rj_expected(rj_report(checker, &finding,
+                          "partition %d of %v is fetched while its eager owner joins the next generation",
+                          (int)partition.index, partition.topic), "no fetch between JoinGroup and SyncGroup success");
 }
 
 static void judge_resumed(struct rj_checker *checker, const struct member *member, struct partition partition,
@@ -89,14 +90,15 @@ static void judge_resumed(struct rj_checker *checker, const struct member *membe
         if (!same(resume.client_id, member->client_id) || resume.partition.index != partition.index ||
             !same(resume.partition.topic, partition.topic))
             continue;
-        list_remove(&checker->resumes, i);
+        rj_list_remove(&checker->resumes, i);
         if (offset != resume.offset && request->time_ms <= resume.time_ms + SHUFFLE_MS)
             return; /* it may have been sent before */
-        if (judged(checker, RJ_RULE_T_COMMIT_RESUME, offset == resume.offset))
+        if (rj_judged(checker, RJ_RULE_T_COMMIT_RESUME, offset == resume.offset))
             return;
         struct finding finding = about_fetch(RJ_RULE_T_COMMIT_RESUME, member, request, resume.frame);
-        expected(report(checker, &finding, "the first fetch of partition %d of %v starts at %l", (int)partition.index,
-                        partition.topic, offset), "%l, the committed offset", resume.offset);
+        rj_expected(rj_report(checker, &finding, "the first fetch of partition %d of %v starts at %l",
+                              (int)partition.index,
+                              partition.topic, offset), "%l, the committed offset", resume.offset);
         return;
     }
 }
@@ -106,13 +108,13 @@ static void forget_resumes(struct rj_checker *checker, struct rj_string client_i
 {
     for (int32_t i = checker->resumes.count - 1; i >= 0; i--)
         if (same(LIST_AT(&checker->resumes, struct resume, i)->client_id, client_id))
-            list_remove(&checker->resumes, i);
+            rj_list_remove(&checker->resumes, i);
 }
 
-void fetch_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message)
+void rj_check_fetch_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message)
 {
     const struct rj_fetch_request *body = message->body;
-    struct rj_string client_id = intern(checker, message->client_id);
+    struct rj_string client_id = rj_intern(checker, message->client_id);
     struct member *member = sole_member(checker, client_id);
     (void)stream;
     if (member == NULL || member->synced_generation == 0) {
@@ -120,9 +122,9 @@ void fetch_request(struct rj_checker *checker, struct stream *stream, const stru
         return;
     }
     for (int32_t i = 0; i < body->topics.count; i++) {
-        const struct topic *by_id = message->version >= 13 ? find_topic_id(checker, &body->topics.items[i].topic_id)
+        const struct topic *by_id = message->version >= 13 ? rj_find_topic_id(checker, &body->topics.items[i].topic_id)
                                                            : NULL;
-        struct rj_string topic = message->version < 13 ? intern(checker, body->topics.items[i].topic) :
+        struct rj_string topic = message->version < 13 ? rj_intern(checker, body->topics.items[i].topic) :
                                  by_id ? by_id->name : RJ_EMPTY_STRING;
         if (topic.len == 0 || !is_subscribed(checker, member, topic))
             continue;
@@ -137,16 +139,16 @@ void fetch_request(struct rj_checker *checker, struct stream *stream, const stru
         forget_resumes(checker, client_id);
 }
 
-void metadata_response(struct rj_checker *checker, const struct rj_metadata_response *response)
+void rj_check_metadata_response(struct rj_checker *checker, const struct rj_metadata_response *response)
 {
     for (int32_t i = 0; i < response->topics.count; i++) {
-        struct rj_string name = intern(checker, response->topics.items[i].name);
+        struct rj_string name = rj_intern(checker, response->topics.items[i].name);
         int32_t count = response->topics.items[i].partitions.count;
         if (name.len == 0 || response->topics.items[i].error_code != RJ_KAFKA_NONE)
             continue;
-        struct topic *topic = find_topic(checker, name);
+        struct topic *topic = rj_find_topic(checker, name);
         if (topic == NULL) {
-            topic = list_add(checker, &checker->topics, sizeof(*topic));
+            topic = rj_list_add(checker, &checker->topics, sizeof(*topic));
             if (topic == NULL)
                 return;
             *topic = (struct topic){name, response->topics.items[i].topic_id, count, false};

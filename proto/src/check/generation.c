@@ -11,12 +11,13 @@ static void judge_monotonic(const struct dialogue_part *part, const struct rj_ch
     const struct group *group = member->group;
     if (member->generation == 0 || group->blind || group->disturbed_frame > member->generation_frame)
         return;
-    if (judged(part->checker, RJ_RULE_T_GEN_MONOTONIC, generation >= member->generation))
+    if (rj_judged(part->checker, RJ_RULE_T_GEN_MONOTONIC, generation >= member->generation))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_GEN_MONOTONIC, member, response);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_GEN_MONOTONIC, member, response);
     finding.third_frame = member->generation_frame;
-    expected(report(part->checker, &finding, "the member was in generation %d and is given generation %d",
-                    (int)member->generation, (int)generation), "generation %d or a later one", (int)member->generation);
+    rj_expected(rj_report(part->checker, &finding, "the member was in generation %d and is given generation %d",
+                          (int)member->generation, (int)generation), "generation %d or a later one",
+                              (int)member->generation);
 }
 
 static bool same_protocols(const struct kept_message *left, const struct kept_message *right)
@@ -43,7 +44,7 @@ static bool is_quiet(const struct dialogue_part *part, const struct group *group
     if (generation->synced_count < list->members.count)
         return false;
     for (int32_t i = 0; i < list->members.count; i++) {
-        const struct member *member = find_member(group, intern(part->checker, list->members.items[i].member_id));
+        const struct member *member = rj_find_member(group, rj_intern(part->checker, list->members.items[i].member_id));
         if (member == NULL || member->state != MEMBER_IN || now_ms - member->seen_ms >= member->session_timeout_low_ms)
             return false;
     }
@@ -56,19 +57,19 @@ static void judge_rejoin(const struct dialogue_part *part, const struct rj_check
 {
     struct rj_checker *checker = part->checker;
     const struct group *group = member->group;
-    const struct generation *before = find_generation(group, member->synced_generation);
+    const struct generation *before = rj_find_generation(group, member->synced_generation);
     const struct rj_join_group_request *request = part->request->body;
     if (request->member_id.len == 0 || before == NULL || member->synced_generation != member->generation ||
         part->request->frame <= member->synced_frame || group->blind ||
         group->disturbed_frame > member->generation_frame || before->replaced)
         return;
     if (same(before->leader, member->id)) {
-        if (judged(checker, RJ_RULE_T_LEADER_REJOIN, generation > before->id))
+        if (rj_judged(checker, RJ_RULE_T_LEADER_REJOIN, generation > before->id))
             return;
-        struct finding finding = finding_of(part, RJ_RULE_T_LEADER_REJOIN, member, response);
+        struct finding finding = rj_finding_of(part, RJ_RULE_T_LEADER_REJOIN, member, response);
         finding.third_frame = member->synced_frame;
-        expected(report(checker, &finding, "the leader joins again and stays in generation %d", (int)generation),
-                 "generation %d", (int)before->id + 1);
+        rj_expected(rj_report(checker, &finding, "the leader joins again and stays in generation %d", (int)generation),
+                    "generation %d", (int)before->id + 1);
         return;
     }
     if (member->accepted_join == NULL || !same_protocols(member->accepted_join, part->request) ||
@@ -77,12 +78,14 @@ static void judge_rejoin(const struct dialogue_part *part, const struct rj_check
     bool unchanged = generation == before->id;
     if (!unchanged && !is_quiet(part, group, before, response->time_ms))
         return;
-    if (judged(checker, RJ_RULE_T_STABLE_FOLLOWER_FAST, unchanged))
+    if (rj_judged(checker, RJ_RULE_T_STABLE_FOLLOWER_FAST, unchanged))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_STABLE_FOLLOWER_FAST, member, response);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_STABLE_FOLLOWER_FAST, member, response);
     finding.third_frame = member->synced_frame;
-    expected(report(checker, &finding, "a follower joins a stable group again with the same protocols and is given "
-                    "generation %d after %d", (int)generation, (int)before->id), "generation %d", (int)before->id);
+    rj_expected(rj_report(checker, &finding,
+                          "a follower joins a stable group again with the same protocols and is given "
+                          "generation %d after %d", (int)generation, (int)before->id), "generation %d",
+                              (int)before->id);
 }
 
 static void judge_same_protocol(const struct dialogue_part *part, const struct rj_check_message *response,
@@ -91,20 +94,20 @@ static void judge_same_protocol(const struct dialogue_part *part, const struct r
     struct rj_checker *checker = part->checker;
     const struct rj_join_group_response *body = response->body;
     const struct rj_join_group_request *request = part->request->body;
-    bool same_name = same(generation->protocol_name, intern(checker, body->protocol_name));
+    bool same_name = same(generation->protocol_name, rj_intern(checker, body->protocol_name));
     bool same_type = response->version < 7 || !generation->has_type ||
-                     same(generation->protocol_type, intern(checker, body->protocol_type));
+                     same(generation->protocol_type, rj_intern(checker, body->protocol_type));
     bool may_differ = generation->replaced || (request->member_id.len == 0 && request->group_instance_id.len > 0);
-    bool same_leader = may_differ || same(generation->leader, intern(checker, body->leader));
-    if (member->group->blind || judged(checker, RJ_RULE_T_GEN_SAME_PROTOCOL, same_name && same_type && same_leader))
+    bool same_leader = may_differ || same(generation->leader, rj_intern(checker, body->leader));
+    if (member->group->blind || rj_judged(checker, RJ_RULE_T_GEN_SAME_PROTOCOL, same_name && same_type && same_leader))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_GEN_SAME_PROTOCOL, member, response);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_GEN_SAME_PROTOCOL, member, response);
     finding.other_frame = generation->first_frame;
-    expected(report(checker, &finding, "generation %d has %s %v here and another one in an earlier answer",
-                    (int)generation->id, !same_name ? "protocol" : !same_type ? "protocol type" : "leader",
-                    !same_name ? body->protocol_name : !same_type ? body->protocol_type : body->leader),
-             "protocol %v of type %v with leader %v", generation->protocol_name, generation->protocol_type,
-             generation->leader);
+    rj_expected(rj_report(checker, &finding, "generation %d has %s %v here and another one in an earlier answer",
+                          (int)generation->id, !same_name ? "protocol" : !same_type ? "protocol type" : "leader",
+                          !same_name ? body->protocol_name : !same_type ? body->protocol_type : body->leader),
+                "protocol %v of type %v with leader %v", generation->protocol_name, generation->protocol_type,
+                generation->leader);
 }
 
 static void judge_one_leader(const struct dialogue_part *part, const struct rj_check_message *response,
@@ -115,13 +118,13 @@ static void judge_one_leader(const struct dialogue_part *part, const struct rj_c
     bool has_list = body->members.count > 0;
     bool second = has_list && generation->list_receiver.len > 0 && !same(generation->list_receiver, member->id) &&
                   !generation->replaced;
-    if (member->group->blind || judged(part->checker, RJ_RULE_T_GEN_ONE_LEADER, leads == has_list && !second))
+    if (member->group->blind || rj_judged(part->checker, RJ_RULE_T_GEN_ONE_LEADER, leads == has_list && !second))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_GEN_ONE_LEADER, member, response);
-    expected(report(part->checker, &finding, second ? "two members of generation %d are given the member list" :
-                    leads ? "the leader of generation %d is given no member list" :
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_GEN_ONE_LEADER, member, response);
+    rj_expected(rj_report(part->checker, &finding, second ? "two members of generation %d are given the member list" :
+                          leads ? "the leader of generation %d is given no member list" :
                             "a follower of generation %d is given the member list", (int)generation->id),
-             "the member list for %v alone", generation->leader);
+                "the member list for %v alone", generation->leader);
 }
 
 /* ---- Rules on the leader's list ---------------------------------------------------------------------------------- */
@@ -144,7 +147,7 @@ static bool is_listed(struct rj_checker *checker, const struct generation *gener
 {
     const struct rj_join_group_response *list = generation->list->body;
     for (int32_t i = 0; i < list->members.count; i++)
-        if (same(intern(checker, list->members.items[i].member_id), member->id))
+        if (same(rj_intern(checker, list->members.items[i].member_id), member->id))
             return true;
     return false;
 }
@@ -160,13 +163,13 @@ static struct finding about_list(enum rj_rule rule, const struct group *group, c
 static void judge_listed(struct rj_checker *checker, const struct group *group, const struct generation *generation,
                          const struct accepted *accepted)
 {
-    if (generation->replaced || judged(checker, RJ_RULE_T_LEADER_LIST_COMPLETE,
-                                       is_listed(checker, generation, accepted->member)))
+    if (generation->replaced || rj_judged(checker, RJ_RULE_T_LEADER_LIST_COMPLETE,
+                                          is_listed(checker, generation, accepted->member)))
         return;
     struct finding finding = about_list(RJ_RULE_T_LEADER_LIST_COMPLETE, group, generation, accepted->member);
     finding.other_frame = accepted->frame;
-    expected(report(checker, &finding, "%v was accepted in generation %d and is not in its leader's list",
-                    accepted->member->id, (int)generation->id), "a list of all members");
+    rj_expected(rj_report(checker, &finding, "%v was accepted in generation %d and is not in its leader's list",
+                          accepted->member->id, (int)generation->id), "a list of all members");
 }
 
 static void judge_barrier(struct rj_checker *checker, const struct group *group, const struct generation *generation,
@@ -175,13 +178,14 @@ static void judge_barrier(struct rj_checker *checker, const struct group *group,
     const struct member *member = accepted->member;
     if (!member->born || member->instance_id.len > 0 || generation->replaced || !is_listed(checker, generation, member))
         return;
-    if (judged(checker, RJ_RULE_T_JOIN_BARRIER, accepted->request_ms <= generation->first_ms + SHUFFLE_MS))
+    if (rj_judged(checker, RJ_RULE_T_JOIN_BARRIER, accepted->request_ms <= generation->first_ms + SHUFFLE_MS))
         return;
     struct finding finding = about_list(RJ_RULE_T_JOIN_BARRIER, group, generation, member);
     finding.other_frame = accepted->request_frame;
     finding.third_frame = generation->first_frame;
-    expected(report(checker, &finding, "generation %d starts with %v, which had not sent its JoinGroup",
-                    (int)generation->id, member->id), "JoinGroup of every dynamic member before the first answer");
+    rj_expected(rj_report(checker, &finding, "generation %d starts with %v, which had not sent its JoinGroup",
+                          (int)generation->id, member->id),
+                              "JoinGroup of every dynamic member before the first answer");
 }
 
 static void judge_echo(struct rj_checker *checker, const struct group *group, const struct generation *generation,
@@ -194,12 +198,13 @@ static void judge_echo(struct rj_checker *checker, const struct group *group, co
         if (!rj_string_equal(join->protocols.items[i].name, generation->protocol_name))
             continue;
         bool echoed = rj_bytes_equal(join->protocols.items[i].metadata, metadata);
-        if (judged(checker, RJ_RULE_T_MEMBER_METADATA_ECHO, echoed))
+        if (rj_judged(checker, RJ_RULE_T_MEMBER_METADATA_ECHO, echoed))
             return;
         struct finding finding = about_list(RJ_RULE_T_MEMBER_METADATA_ECHO, group, generation, member);
         finding.other_frame = join_of(generation, member)->frame;
-        expected(report(checker, &finding, "the leader of generation %d is given other metadata than %v sent for %v",
-                        (int)generation->id, member->id, generation->protocol_name), "the member's own bytes");
+        rj_expected(rj_report(checker, &finding,
+                              "the leader of generation %d is given other metadata than %v sent for %v",
+                              (int)generation->id, member->id, generation->protocol_name), "the member's own bytes");
         return;
     }
 }
@@ -217,7 +222,7 @@ static const struct kept_message *listed_join(struct rj_checker *checker, const 
                                               const struct generation *generation, int32_t index)
 {
     const struct rj_join_group_response *list = generation->list->body;
-    return join_of(generation, find_member(group, intern(checker, list->members.items[index].member_id)));
+    return join_of(generation, rj_find_member(group, rj_intern(checker, list->members.items[index].member_id)));
 }
 
 static bool offered_by_all(struct rj_checker *checker, const struct group *group, const struct generation *generation,
@@ -256,11 +261,12 @@ static void judge_vote(struct rj_checker *checker, const struct group *group, co
     bool wins = common;
     for (int32_t i = 0; common && i < first->protocols.count; i++)
         wins &= votes_for(checker, group, generation, first->protocols.items[i].name) <= votes;
-    if (judged(checker, RJ_RULE_T_PROTOCOL_COMMON, wins))
+    if (rj_judged(checker, RJ_RULE_T_PROTOCOL_COMMON, wins))
         return;
     struct finding finding = about_list(RJ_RULE_T_PROTOCOL_COMMON, group, generation, NULL);
-    expected(report(checker, &finding, "generation %d uses protocol %v, which %s", (int)generation->id, chosen,
-                    common ? "another one outvotes" : "not every member offers"), "the protocol that wins the vote");
+    rj_expected(rj_report(checker, &finding, "generation %d uses protocol %v, which %s", (int)generation->id, chosen,
+                          common ? "another one outvotes" : "not every member offers"),
+                              "the protocol that wins the vote");
 }
 
 /* All listed members are known: 1; some answers are still to come: 0. *born: each of them was born in sight. */
@@ -270,7 +276,7 @@ static bool list_is_known(struct rj_checker *checker, const struct group *group,
     const struct rj_join_group_response *list = generation->list->body;
     *born = true;
     for (int32_t i = 0; i < list->members.count; i++) {
-        const struct member *member = find_member(group, intern(checker, list->members.items[i].member_id));
+        const struct member *member = rj_find_member(group, rj_intern(checker, list->members.items[i].member_id));
         if (member == NULL || join_of(generation, member) == NULL)
             return false;
         *born &= member->born;
@@ -293,23 +299,23 @@ static void judge_list(struct rj_checker *checker, struct group *group, struct g
         judge_barrier(checker, group, generation, LIST_AT(&generation->accepted, struct accepted, i));
     }
     for (int32_t i = 0; i < list->members.count; i++) {
-        const struct member *member = find_member(group, intern(checker, list->members.items[i].member_id));
+        const struct member *member = rj_find_member(group, rj_intern(checker, list->members.items[i].member_id));
         judge_echo(checker, group, generation, member, list->members.items[i].metadata);
     }
     judge_vote(checker, group, generation);
     if (checker->config.group_max_size > 0 &&
-        !judged(checker, RJ_RULE_T_MAX_SIZE, list->members.count <= checker->config.group_max_size)) {
+        !rj_judged(checker, RJ_RULE_T_MAX_SIZE, list->members.count <= checker->config.group_max_size)) {
         struct finding finding = about_list(RJ_RULE_T_MAX_SIZE, group, generation, NULL);
-        expected(report(checker, &finding, "generation %d has %d members", (int)generation->id,
-                        (int)list->members.count), "at most %d", (int)checker->config.group_max_size);
+        rj_expected(rj_report(checker, &finding, "generation %d has %d members", (int)generation->id,
+                              (int)list->members.count), "at most %d", (int)checker->config.group_max_size);
     }
 }
 
-bool listed_subscription(struct rj_checker *checker, const struct generation *generation, int32_t index,
-                         struct rj_consumer_protocol_subscription *subscription)
+bool rj_listed_subscription(struct rj_checker *checker, const struct generation *generation, int32_t index,
+                            struct rj_consumer_protocol_subscription *subscription)
 {
     const struct rj_join_group_response *list = generation->list->body;
-    return read_subscription(checker, list->members.items[index].metadata, subscription);
+    return rj_read_subscription(checker, list->members.items[index].metadata, subscription);
 }
 
 /* ---- Following --------------------------------------------------------------------------------------------------- */
@@ -321,7 +327,7 @@ static void close_generation(struct group *group, const struct generation *gener
         group->missing = "a member in the leader's list was not seen joining";
 }
 
-void generations_finish(struct rj_checker *checker)
+void rj_generations_finish(struct rj_checker *checker)
 {
     for (int32_t i = 0; i < checker->groups.count; i++) {
         struct group *group = *LIST_AT(&checker->groups, struct group *, i);
@@ -336,14 +342,14 @@ static struct generation *next_generation(const struct dialogue_part *part, stru
     const struct rj_join_group_response *body = response->body;
     if (group->generations.count > 0)
         close_generation(group, *LIST_AT(&group->generations, struct generation *, group->generations.count - 1));
-    struct generation *generation = add_generation(part->checker, group, body->generation_id);
+    struct generation *generation = rj_add_generation(part->checker, group, body->generation_id);
     if (generation == NULL)
         return NULL;
-    generation->protocol_name = intern(part->checker, body->protocol_name);
+    generation->protocol_name = rj_intern(part->checker, body->protocol_name);
     generation->has_type = response->version >= 7;
-    generation->protocol_type = intern(part->checker, generation->has_type ? body->protocol_type :
-                                       ((const struct rj_join_group_request *)part->request->body)->protocol_type);
-    generation->leader = intern(part->checker, body->leader);
+    generation->protocol_type = rj_intern(part->checker, generation->has_type ? body->protocol_type :
+                                          ((const struct rj_join_group_request *)part->request->body)->protocol_type);
+    generation->leader = rj_intern(part->checker, body->leader);
     generation->first_frame = response->frame;
     generation->first_ms = response->time_ms;
     group->latest_generation = body->generation_id;
@@ -355,7 +361,7 @@ static void update_member(const struct dialogue_part *part, const struct rj_chec
                           struct member *member)
 {
     const struct rj_join_group_response *body = response->body;
-    struct given *given = list_add(part->checker, &member->generations, sizeof(*given));
+    struct given *given = rj_list_add(part->checker, &member->generations, sizeof(*given));
     if (given != NULL)
         *given = (struct given){body->generation_id, response->frame};
     if (member->generation != body->generation_id) {
@@ -365,14 +371,14 @@ static void update_member(const struct dialogue_part *part, const struct rj_chec
     member->generation = body->generation_id;
     member->client_id = part->request->client_id;
     member->stream = part->stream->id;
-    remove_member(member, MEMBER_IN, response->frame);
-    let_go(part->checker, &member->accepted_join);
-    member->accepted_join = hold(part->request);
+    rj_remove_member(member, MEMBER_IN, response->frame);
+    rj_let_go(part->checker, &member->accepted_join);
+    member->accepted_join = rj_hold(part->request);
     member->alive_response_ms = member->seen_ms = response->time_ms;
 }
 
-void generation_success(const struct dialogue_part *part, const struct rj_check_message *response,
-                        struct member *member)
+void rj_generation_success(const struct dialogue_part *part, const struct rj_check_message *response,
+                           struct member *member)
 {
     struct rj_checker *checker = part->checker;
     struct group *group = member->group;
@@ -386,7 +392,7 @@ void generation_success(const struct dialogue_part *part, const struct rj_check_
     if (body->generation_id < group->latest_generation) /* deleted, expired, or restored from an older state */
         group->disturbed_frame = response->frame;
     update_member(part, response, member);
-    struct generation *generation = find_generation(group, body->generation_id);
+    struct generation *generation = rj_find_generation(group, body->generation_id);
     if (generation == NULL || body->generation_id != group->latest_generation)
         generation = next_generation(part, group, response);
     if (generation == NULL)
@@ -394,13 +400,13 @@ void generation_success(const struct dialogue_part *part, const struct rj_check_
     judge_same_protocol(part, response, member, generation);
     judge_one_leader(part, response, member, generation);
     if (body->members.count > 0 && generation->list == NULL) {
-        generation->list = keep_message(checker, response, &rj_join_group_response_schema);
+        generation->list = rj_keep_message(checker, response, &rj_join_group_response_schema);
         if (generation->list != NULL)
             generation->list->client_id = part->request->client_id;
         generation->list_receiver = member->id;
     }
     if (accepted_as(generation, member) == NULL) {
-        struct accepted *accepted = list_add(checker, &generation->accepted, sizeof(*accepted));
+        struct accepted *accepted = rj_list_add(checker, &generation->accepted, sizeof(*accepted));
         if (accepted != NULL)
             *accepted = (struct accepted){member, response->frame, part->request->frame, part->request->time_ms};
         if (accepted != NULL && generation->list_judged && !group->blind) {

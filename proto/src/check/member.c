@@ -1,8 +1,8 @@
 /* Rules of one member: its ids, its generations, how long it may be silent, what it does after each answer. */
 #include "check/state.h"
 
-struct finding finding_of(const struct dialogue_part *part, enum rj_rule rule, const struct member *member,
-                          const struct rj_check_message *response)
+struct finding rj_finding_of(const struct dialogue_part *part, enum rj_rule rule, const struct member *member,
+                             const struct rj_check_message *response)
 {
     return (struct finding){
         .rule = rule, .group = member ? member->group : NULL, .member = member, .member_id = RJ_EMPTY_STRING,
@@ -13,8 +13,8 @@ struct finding finding_of(const struct dialogue_part *part, enum rj_rule rule, c
     };
 }
 
-void expect_next_join(const struct dialogue_part *part, enum expectation_kind kind, struct group *group,
-                      struct rj_string member_id, uint64_t frame)
+void rj_expect_next_join(const struct dialogue_part *part, enum expectation_kind kind, struct group *group,
+                         struct rj_string member_id, uint64_t frame)
 {
     struct list *list = &part->stream->expectations;
     struct expectation *entry = NULL;
@@ -22,30 +22,30 @@ void expect_next_join(const struct dialogue_part *part, enum expectation_kind ki
         if (LIST_AT(list, struct expectation, i)->group == group)
             entry = LIST_AT(list, struct expectation, i);
     if (entry == NULL)
-        entry = list_add(part->checker, list, sizeof(*entry));
+        entry = rj_list_add(part->checker, list, sizeof(*entry));
     if (entry != NULL)
         *entry = (struct expectation){kind, group, member_id, frame};
 }
 
-void forget_expectations(struct rj_checker *checker, const struct group *group, struct rj_string member_id)
+void rj_forget_expectations(struct rj_checker *checker, const struct group *group, struct rj_string member_id)
 {
     for (int32_t s = 0; s < checker->streams.count; s++) {
         struct list *list = &(*LIST_AT(&checker->streams, struct stream *, s))->expectations;
         for (int32_t i = list->count - 1; i >= 0; i--)
             if (LIST_AT(list, struct expectation, i)->group == group &&
                 same(LIST_AT(list, struct expectation, i)->member_id, member_id))
-                list_remove(list, i);
+                rj_list_remove(list, i);
     }
 }
 
-void coordinator_trouble(struct group *group, int16_t error, uint64_t frame)
+void rj_coordinator_trouble(struct group *group, int16_t error, uint64_t frame)
 {
     if (error == RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS || error == RJ_KAFKA_COORDINATOR_NOT_AVAILABLE ||
         error == RJ_KAFKA_NOT_COORDINATOR)
         group->disturbed_frame = frame;
 }
 
-void remove_member(struct member *member, enum member_state state, uint64_t frame)
+void rj_remove_member(struct member *member, enum member_state state, uint64_t frame)
 {
     if (member->state == state)
         return;
@@ -55,15 +55,15 @@ void remove_member(struct member *member, enum member_state state, uint64_t fram
 
 /* ---- A request that carries a member id and a generation -------------------------------------------------------- */
 
-void id_used(const struct dialogue_part *part, const struct member *member)
+void rj_id_used(const struct dialogue_part *part, const struct member *member)
 {
     if (member->group->blind || member->state != MEMBER_LEFT || !member->left_by_itself)
         return;
-    judged(part->checker, RJ_RULE_T_LEAVE_FINAL, false);
-    struct finding finding = finding_of(part, RJ_RULE_T_LEAVE_FINAL, member, NULL);
+    rj_judged(part->checker, RJ_RULE_T_LEAVE_FINAL, false);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_LEAVE_FINAL, member, NULL);
     finding.other_frame = member->state_frame;
-    expected(report(part->checker, &finding, "%s carries the id of a member that has left",
-                    rj_api_name(part->request->api_key)), "no request with that id after LeaveGroup succeeded");
+    rj_expected(rj_report(part->checker, &finding, "%s carries the id of a member that has left",
+                          rj_api_name(part->request->api_key)), "no request with that id after LeaveGroup succeeded");
 }
 
 static void unknown_id_used(const struct dialogue_part *part, struct group *group, struct rj_string member_id,
@@ -74,48 +74,50 @@ static void unknown_id_used(const struct dialogue_part *part, struct group *grou
             group->missing = "a member's JoinGroup was not seen";
         return;
     }
-    judged(part->checker, RJ_RULE_T_HB_KNOWN_GEN, false);
-    struct finding finding = finding_of(part, RJ_RULE_T_HB_KNOWN_GEN, NULL, NULL);
+    rj_judged(part->checker, RJ_RULE_T_HB_KNOWN_GEN, false);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_HB_KNOWN_GEN, NULL, NULL);
     finding.group = group;
     finding.member_id = member_id;
-    expected(report(part->checker, &finding, "%s carries member id %v and generation %d, but nobody was given that id",
-                    rj_api_name(part->request->api_key), member_id, (int)generation),
-             "an id from a JoinGroup answer");
+    rj_expected(rj_report(part->checker, &finding,
+                          "%s carries member id %v and generation %d, but nobody was given that id",
+                          rj_api_name(part->request->api_key), member_id, (int)generation),
+                "an id from a JoinGroup answer");
 }
 
-struct member *generation_used(const struct dialogue_part *part, struct group *group, struct rj_string member_id,
-                               int32_t generation)
+struct member *rj_generation_used(const struct dialogue_part *part, struct group *group, struct rj_string member_id,
+                                  int32_t generation)
 {
     struct rj_checker *checker = part->checker;
     const char *api = rj_api_name(part->request->api_key);
-    struct rj_string id = intern(checker, member_id);
-    struct member *member = find_member(group, id);
+    struct rj_string id = rj_intern(checker, member_id);
+    struct member *member = rj_find_member(group, id);
     if (member_id.len == 0 || group->is_consumer)
         return NULL;
     if (member == NULL) {
         unknown_id_used(part, group, id, generation);
         return NULL;
     }
-    id_used(part, member);
+    rj_id_used(part, member);
     if (group->blind || !member->born)
         return member;
     bool promised_only = member->generations.count == 0;
     if (promised_only && part->request->api_key == RJ_API_HEARTBEAT) {
-        judged(checker, RJ_RULE_T_HB_NOT_BEFORE_JOIN, false);
-        struct finding finding = finding_of(part, RJ_RULE_T_HB_NOT_BEFORE_JOIN, member, NULL);
+        rj_judged(checker, RJ_RULE_T_HB_NOT_BEFORE_JOIN, false);
+        struct finding finding = rj_finding_of(part, RJ_RULE_T_HB_NOT_BEFORE_JOIN, member, NULL);
         finding.other_frame = member->promised_frame;
-        expected(report(checker, &finding, "a heartbeat carries an id that was only promised by MEMBER_ID_REQUIRED"),
-                 "heartbeats after a JoinGroup success");
+        rj_expected(rj_report(checker, &finding,
+                              "a heartbeat carries an id that was only promised by MEMBER_ID_REQUIRED"),
+                    "heartbeats after a JoinGroup success");
         return member;
     }
     if (part->request->api_key == RJ_API_HEARTBEAT)
-        judged(checker, RJ_RULE_T_HB_NOT_BEFORE_JOIN, true);
-    if (judged(checker, RJ_RULE_T_HB_KNOWN_GEN, was_given(member, generation)))
+        rj_judged(checker, RJ_RULE_T_HB_NOT_BEFORE_JOIN, true);
+    if (rj_judged(checker, RJ_RULE_T_HB_KNOWN_GEN, rj_was_given(member, generation)))
         return member;
-    struct finding finding = finding_of(part, RJ_RULE_T_HB_KNOWN_GEN, member, NULL);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_HB_KNOWN_GEN, member, NULL);
     finding.other_frame = member->generation_frame;
-    expected(report(checker, &finding, "%s carries generation %d, which this member was never given", api,
-                    (int)generation), "generation %d, its latest", (int)member->generation);
+    rj_expected(rj_report(checker, &finding, "%s carries generation %d, which this member was never given", api,
+                          (int)generation), "generation %d, its latest", (int)member->generation);
     return member;
 }
 
@@ -132,12 +134,12 @@ static void judge_evict(const struct dialogue_part *part, struct member *member,
         member->sync_pending || member->state != MEMBER_IN)
         return;
     int64_t silent_ms = part->request->time_ms - member->alive_response_ms;
-    if (judged(checker, RJ_RULE_T_MEMBER_EVICT, silent_ms <= limit))
+    if (rj_judged(checker, RJ_RULE_T_MEMBER_EVICT, silent_ms <= limit))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_MEMBER_EVICT, member, response);
-    expected(report(checker, &finding, "%s is accepted although the member was silent for %l ms with a session "
-                    "timeout of %d ms", rj_api_name(response->api_key), silent_ms,
-                    (int)member->session_timeout_high_ms), "UNKNOWN_MEMBER_ID (25)");
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_MEMBER_EVICT, member, response);
+    rj_expected(rj_report(checker, &finding, "%s is accepted although the member was silent for %l ms with a session "
+                          "timeout of %d ms", rj_api_name(response->api_key), silent_ms,
+                          (int)member->session_timeout_high_ms), "UNKNOWN_MEMBER_ID (25)");
 }
 
 static void judge_static_one(const struct dialogue_part *part, const struct member *member,
@@ -146,13 +148,14 @@ static void judge_static_one(const struct dialogue_part *part, const struct memb
     if (member->group->blind || member->instance_id.len == 0)
         return;
     bool late = member->state == MEMBER_REPLACED && part->request->frame > member->state_frame;
-    if (judged(part->checker, RJ_RULE_T_STATIC_ONE, !late))
+    if (rj_judged(part->checker, RJ_RULE_T_STATIC_ONE, !late))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_STATIC_ONE, member, response);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_STATIC_ONE, member, response);
     finding.third_frame = member->state_frame;
-    expected(report(part->checker, &finding, "%s of a static member that was replaced is accepted",
-                    rj_api_name(response->api_key)), "FENCED_INSTANCE_ID (82), or UNKNOWN_MEMBER_ID (25) without the "
-             "instance id");
+    rj_expected(rj_report(part->checker, &finding, "%s of a static member that was replaced is accepted",
+                          rj_api_name(response->api_key)),
+                              "FENCED_INSTANCE_ID (82), or UNKNOWN_MEMBER_ID (25) without the "
+                "instance id");
 }
 
 /* Was there another reason to forget this member, or may there have been one that nothing shows? */
@@ -170,22 +173,24 @@ static bool may_be_gone(const struct member *member, int32_t generation, int64_t
 static void judge_early_evict(const struct dialogue_part *part, const struct member *member, int32_t generation,
                               struct rj_string instance_id, const struct rj_check_message *response)
 {
-    if (may_be_gone(member, generation, response->time_ms) || !rj_string_equal(intern(part->checker, instance_id),
+    if (may_be_gone(member, generation, response->time_ms) || !rj_string_equal(rj_intern(part->checker, instance_id),
                                                                                member->instance_id))
         return;
     int64_t silent_ms = response->time_ms - member->alive_request_ms;
-    if (judged(part->checker, RJ_RULE_T_NO_EARLY_EVICT, silent_ms >= member->session_timeout_low_ms - 500))
+    if (rj_judged(part->checker, RJ_RULE_T_NO_EARLY_EVICT, silent_ms >= member->session_timeout_low_ms - 500))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_NO_EARLY_EVICT, member, response);
-    expected(report(part->checker, &finding, "the member is unknown %l ms after it last showed itself, with a session "
-                    "timeout of %d ms, and nothing else explains it", silent_ms, (int)member->session_timeout_low_ms),
-             "the member stays until its session timeout");
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_NO_EARLY_EVICT, member, response);
+    rj_expected(rj_report(part->checker, &finding,
+                          "the member is unknown %l ms after it last showed itself, with a session "
+                          "timeout of %d ms, and nothing else explains it", silent_ms,
+                              (int)member->session_timeout_low_ms),
+                "the member stays until its session timeout");
 }
 
 static void told_to_rejoin(const struct dialogue_part *part, struct member *member, int32_t generation,
                            const struct rj_check_message *response)
 {
-    struct generation *current = find_generation(member->group, generation);
+    struct generation *current = rj_find_generation(member->group, generation);
     bool is_heartbeat = response->api_key == RJ_API_HEARTBEAT;
     if (is_heartbeat && member->told_generation != generation) {
         member->told_generation = generation;
@@ -196,30 +201,31 @@ static void told_to_rejoin(const struct dialogue_part *part, struct member *memb
         part->request->frame > member->synced_frame)
         current->ended_frame = response->frame;
     if (member->state == MEMBER_IN && part->stream->id == member->stream)
-        expect_next_join(part, EXPECT_KEPT, member->group, member->id, response->frame);
+        rj_expect_next_join(part, EXPECT_KEPT, member->group, member->id, response->frame);
 }
 
 /* 0 for a generation that 27 has ended: a group never comes back to it. */
 static void judge_ended(const struct dialogue_part *part, const struct member *member, int32_t generation,
                         const struct rj_check_message *response)
 {
-    const struct generation *current = find_generation(member->group, generation);
+    const struct generation *current = rj_find_generation(member->group, generation);
     if (member->group->blind || current == NULL)
         return;
     bool came_back = current->ended_frame != 0 && part->request->frame > current->ended_frame &&
                      member->group->disturbed_frame < current->ended_frame;
-    if (judged(part->checker, RJ_RULE_T_27_WINDOW, !came_back))
+    if (rj_judged(part->checker, RJ_RULE_T_27_WINDOW, !came_back))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_27_WINDOW, member, response);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_27_WINDOW, member, response);
     finding.third_frame = current->ended_frame;
-    expected(report(part->checker, &finding, "generation %d goes on although REBALANCE_IN_PROGRESS had ended it",
-                    (int)generation), "REBALANCE_IN_PROGRESS (27) until the next generation");
+    rj_expected(rj_report(part->checker, &finding, "generation %d goes on although REBALANCE_IN_PROGRESS had ended it",
+                          (int)generation), "REBALANCE_IN_PROGRESS (27) until the next generation");
 }
 
-void member_answered(const struct dialogue_part *part, struct group *group, struct member *member, int32_t generation,
-                     struct rj_string instance_id, int16_t error, const struct rj_check_message *response)
+void rj_member_answered(const struct dialogue_part *part, struct group *group, struct member *member,
+                        int32_t generation,
+                        struct rj_string instance_id, int16_t error, const struct rj_check_message *response)
 {
-    coordinator_trouble(group, error, response->frame);
+    rj_coordinator_trouble(group, error, response->frame);
     if (member == NULL)
         return;
     member->seen_ms = response->time_ms;
@@ -228,7 +234,7 @@ void member_answered(const struct dialogue_part *part, struct group *group, stru
         if (response->api_key == RJ_API_HEARTBEAT)
             judge_evict(part, member, response);
         if (response->api_key == RJ_API_HEARTBEAT && !group->blind && member->state == MEMBER_IN)
-            judged(part->checker, RJ_RULE_T_NO_EARLY_EVICT, true); /* it was not refused */
+            rj_judged(part->checker, RJ_RULE_T_NO_EARLY_EVICT, true); /* it was not refused */
     }
     if (error == RJ_KAFKA_NONE && response->api_key == RJ_API_HEARTBEAT)
         judge_ended(part, member, generation, response);
@@ -237,14 +243,14 @@ void member_answered(const struct dialogue_part *part, struct group *group, stru
     if (error == RJ_KAFKA_UNKNOWN_MEMBER_ID) {
         judge_early_evict(part, member, generation, instance_id, response);
         if (member->state == MEMBER_IN)
-            remove_member(member, MEMBER_REFUSED, response->frame);
+            rj_remove_member(member, MEMBER_REFUSED, response->frame);
         bool was_member = member->generations.count > 0; /* an id that was only promised is kept for the JoinGroup */
         if (was_member && response->api_key != RJ_API_OFFSET_COMMIT && part->stream->id == member->stream)
-            expect_next_join(part, EXPECT_DROPPED, group, member->id, response->frame);
+            rj_expect_next_join(part, EXPECT_DROPPED, group, member->id, response->frame);
     } else if (error == RJ_KAFKA_NONE || (error == RJ_KAFKA_REBALANCE_IN_PROGRESS &&
                                           response->api_key == RJ_API_HEARTBEAT)) {
         if (member->state == MEMBER_REFUSED)
-            remove_member(member, MEMBER_IN, response->frame);
+            rj_remove_member(member, MEMBER_IN, response->frame);
         if (response->api_key != RJ_API_SYNC_GROUP)
             member->alive_request_ms = part->request->time_ms;
         member->alive_response_ms = response->time_ms;
@@ -259,11 +265,12 @@ static void judge_gap(const struct dialogue_part *part, const struct member *mem
         member->state != MEMBER_IN || member->join_pending || member->sync_pending)
         return;
     int64_t gap_ms = part->request->time_ms - member->seen_ms;
-    if (judged(part->checker, RJ_RULE_T_HB_GAP, gap_ms < member->session_timeout_high_ms))
+    if (rj_judged(part->checker, RJ_RULE_T_HB_GAP, gap_ms < member->session_timeout_high_ms))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_HB_GAP, member, NULL);
-    expected(report(part->checker, &finding, "the member was silent for %l ms with a session timeout of %d ms", gap_ms,
-                    (int)member->session_timeout_high_ms), "a heartbeat every third of the session timeout");
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_HB_GAP, member, NULL);
+    rj_expected(rj_report(part->checker, &finding, "the member was silent for %l ms with a session timeout of %d ms",
+                          gap_ms,
+                          (int)member->session_timeout_high_ms), "a heartbeat every third of the session timeout");
 }
 
 static void judge_late_rejoin(const struct dialogue_part *part, struct member *member)
@@ -276,20 +283,21 @@ static void judge_late_rejoin(const struct dialogue_part *part, struct member *m
     if (!is_join && late_ms <= 0)
         return;
     member->told_ms = -1; /* judged once */
-    if (judged(part->checker, RJ_RULE_T_REJOIN_AFTER_27, late_ms <= 0))
+    if (rj_judged(part->checker, RJ_RULE_T_REJOIN_AFTER_27, late_ms <= 0))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_REJOIN_AFTER_27, member, NULL);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_REJOIN_AFTER_27, member, NULL);
     finding.other_frame = member->told_frame;
-    expected(report(part->checker, &finding, "the member %s %l ms after its rebalance timeout of %d ms had passed",
-                    is_join ? "joins" : "has not joined", late_ms, (int)member->rebalance_timeout_ms),
-             "a JoinGroup within the rebalance timeout");
+    rj_expected(rj_report(part->checker, &finding,
+                          "the member %s %l ms after its rebalance timeout of %d ms had passed",
+                          is_join ? "joins" : "has not joined", late_ms, (int)member->rebalance_timeout_ms),
+                "a JoinGroup within the rebalance timeout");
 }
 
-void heartbeat_request(const struct dialogue_part *part)
+void rj_check_heartbeat_request(const struct dialogue_part *part)
 {
     const struct rj_heartbeat_request *body = part->request->body;
-    struct group *group = touch_group(part, body->group_id);
-    struct member *member = group ? generation_used(part, group, body->member_id, body->generation_id) : NULL;
+    struct group *group = rj_touch_group(part, body->group_id);
+    struct member *member = group ? rj_generation_used(part, group, body->member_id, body->generation_id) : NULL;
     if (member == NULL)
         return;
     judge_gap(part, member);
@@ -297,23 +305,23 @@ void heartbeat_request(const struct dialogue_part *part)
     member->seen_ms = part->request->time_ms;
 }
 
-void heartbeat_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_heartbeat_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     const struct rj_heartbeat_request *request = part->request->body;
     const struct rj_heartbeat_response *body = response->body;
-    struct group *group = touch_group(part, request->group_id);
+    struct group *group = rj_touch_group(part, request->group_id);
     if (group == NULL || group->is_consumer)
         return;
-    member_answered(part, group, find_member(group, intern(part->checker, request->member_id)),
-                    request->generation_id, request->group_instance_id, body->error_code, response);
+    rj_member_answered(part, group, rj_find_member(group, rj_intern(part->checker, request->member_id)),
+                       request->generation_id, request->group_instance_id, body->error_code, response);
 }
 
 /* ---- LeaveGroup -------------------------------------------------------------------------------------------------- */
 
-void leave_request(const struct dialogue_part *part)
+void rj_check_leave_request(const struct dialogue_part *part)
 {
     const struct rj_leave_group_request *body = part->request->body;
-    struct group *group = touch_group(part, body->group_id);
+    struct group *group = rj_touch_group(part, body->group_id);
     if (group == NULL)
         return;
     group->trigger_frame = part->request->frame;
@@ -325,26 +333,26 @@ static void member_left(const struct dialogue_part *part, struct group *group, s
                         struct rj_string instance_id, const struct rj_check_message *response)
 {
     struct rj_checker *checker = part->checker;
-    struct member *member = member_id.len > 0 ? find_member(group, intern(checker, member_id)) :
-                                                find_instance(group, intern(checker, instance_id));
+    struct member *member = member_id.len > 0 ? rj_find_member(group, rj_intern(checker, member_id)) :
+                                                rj_find_instance(group, rj_intern(checker, instance_id));
     if (member == NULL)
         return;
     if (!group->blind)
-        judged(checker, RJ_RULE_T_LEAVE_FINAL, true);
+        rj_judged(checker, RJ_RULE_T_LEAVE_FINAL, true);
     member->left_by_itself = member_id.len > 0 &&
                              (part->stream->id == member->stream || same(part->request->client_id, member->client_id));
-    remove_member(member, MEMBER_LEFT, response->frame);
-    forget_expectations(checker, group, member->id);
+    rj_remove_member(member, MEMBER_LEFT, response->frame);
+    rj_forget_expectations(checker, group, member->id);
 }
 
-void leave_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_leave_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     const struct rj_leave_group_request *request = part->request->body;
     const struct rj_leave_group_response *body = response->body;
-    struct group *group = touch_group(part, request->group_id);
+    struct group *group = rj_touch_group(part, request->group_id);
     if (group == NULL)
         return;
-    coordinator_trouble(group, body->error_code, response->frame);
+    rj_coordinator_trouble(group, body->error_code, response->frame);
     if (body->error_code != RJ_KAFKA_NONE)
         return;
     if (part->request->version < 3)
@@ -360,18 +368,18 @@ void leave_response(const struct dialogue_part *part, const struct rj_check_mess
 static void coordinator_asked(const struct dialogue_part *part, struct rj_string key, uint64_t frame)
 {
     struct list *asked = &part->stream->coordinators_asked;
-    struct group *group = touch_group(part, key);
+    struct group *group = rj_touch_group(part, key);
     for (int32_t i = 0; group != NULL && i < asked->count; i++)
         if (*LIST_AT(asked, struct group *, i) == group) {
             group->disturbed_frame = frame; /* asked again: the client has lost its coordinator */
             return;
         }
-    struct group **entry = group ? list_add(part->checker, asked, sizeof(*entry)) : NULL;
+    struct group **entry = group ? rj_list_add(part->checker, asked, sizeof(*entry)) : NULL;
     if (entry != NULL)
         *entry = group;
 }
 
-void find_coordinator_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_find_coordinator_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     const struct rj_find_coordinator_request *request = part->request->body;
     const struct rj_find_coordinator_response *body = response->body;
@@ -397,25 +405,26 @@ static void judge_expectation(const struct dialogue_part *part, struct group *gr
     if (at == list->count)
         return;
     struct expectation expectation = *LIST_AT(list, struct expectation, at);
-    list_remove(list, at);
+    rj_list_remove(list, at);
     if (group->blind || instance_id.len > 0 || group->disturbed_frame > expectation.frame)
         return;
-    const struct member *member = find_member(group, expectation.member_id);
+    const struct member *member = rj_find_member(group, expectation.member_id);
     enum rj_rule rule = expectation.kind == EXPECT_PROMISED ? RJ_RULE_T_JOIN_79_FOLLOW : RJ_RULE_T_REJOIN_ID;
     bool carries = same(id, expectation.member_id);
-    if (judged(part->checker, rule, expectation.kind == EXPECT_DROPPED ? !carries : carries))
+    if (rj_judged(part->checker, rule, expectation.kind == EXPECT_DROPPED ? !carries : carries))
         return;
-    struct finding finding = finding_of(part, rule, member, NULL);
+    struct finding finding = rj_finding_of(part, rule, member, NULL);
     finding.group = group;
     finding.other_frame = expectation.frame;
     const char *why = expectation.kind == EXPECT_PROMISED ? "MEMBER_ID_REQUIRED gave another one" :
                       expectation.kind == EXPECT_KEPT ? "after REBALANCE_IN_PROGRESS the member keeps its id" :
                                                         "it was answered UNKNOWN_MEMBER_ID";
-    struct rj_violation *violation = report(part->checker, &finding, "JoinGroup carries member id %v, but %s", id, why);
+    struct rj_violation *violation = rj_report(part->checker, &finding, "JoinGroup carries member id %v, but %s", id,
+                                               why);
     if (expectation.kind == EXPECT_DROPPED)
-        expected(violation, "an empty member id");
+        rj_expected(violation, "an empty member id");
     else
-        expected(violation, "member id %v", expectation.member_id);
+        rj_expected(violation, "member id %v", expectation.member_id);
 }
 
 static void remember_timeouts(struct member *member, const struct rj_join_group_request *body, int16_t version)
@@ -429,12 +438,12 @@ static void remember_timeouts(struct member *member, const struct rj_join_group_
         member->rebalance_timeout_ms = rebalance_timeout_ms;
 }
 
-void join_request(const struct dialogue_part *part)
+void rj_check_join_request(const struct dialogue_part *part)
 {
     struct rj_checker *checker = part->checker;
     const struct rj_join_group_request *body = part->request->body;
-    struct group *group = touch_group(part, body->group_id);
-    struct rj_string id = intern(checker, body->member_id);
+    struct group *group = rj_touch_group(part, body->group_id);
+    struct rj_string id = rj_intern(checker, body->member_id);
     if (group == NULL)
         return;
     group->is_consumer = false;
@@ -445,23 +454,23 @@ void join_request(const struct dialogue_part *part)
     judge_expectation(part, group, id, body->group_instance_id);
     if (id.len == 0)
         return;
-    struct member *member = find_member(group, id);
+    struct member *member = rj_find_member(group, id);
     if (member == NULL) {
-        member = add_member(checker, group, id);
+        member = rj_add_member(checker, group, id);
         if (member == NULL)
             return;
         member->state = MEMBER_IN;
         member->client_id = part->request->client_id;
-        member->instance_id = intern(checker, body->group_instance_id);
+        member->instance_id = rj_intern(checker, body->group_instance_id);
     } else {
-        id_used(part, member);
+        rj_id_used(part, member);
         judge_late_rejoin(part, member);
     }
     member->join_pending = true;
     member->stream = part->stream->id;
     member->seen_ms = part->request->time_ms;
-    let_go(checker, &member->latest_join);
-    member->latest_join = hold(part->request);
+    rj_let_go(checker, &member->latest_join);
+    member->latest_join = rj_hold(part->request);
     remember_timeouts(member, body, part->request->version);
 }
 
@@ -488,26 +497,26 @@ static void judge_id_format(const struct dialogue_part *part, const struct membe
                  rj_string_equal((struct rj_string){id.data, prefix.len},
                                  (struct rj_string){prefix.len > 0 ? prefix.data : id.data, prefix.len}) &&
                  id.data[prefix.len] == '-' && is_uuid((struct rj_string){id.data + prefix.len + 1, 36});
-    if (judged(part->checker, RJ_RULE_T_ID_FORMAT, holds))
+    if (rj_judged(part->checker, RJ_RULE_T_ID_FORMAT, holds))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_ID_FORMAT, member, response);
-    expected(report(part->checker, &finding, "the new member id is %v", id), "%v, a dash and a UUID", prefix);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_ID_FORMAT, member, response);
+    rj_expected(rj_report(part->checker, &finding, "the new member id is %v", id), "%v, a dash and a UUID", prefix);
 }
 
 static void id_promised(const struct dialogue_part *part, struct group *group, const struct rj_check_message *response)
 {
     struct rj_checker *checker = part->checker;
     const struct rj_join_group_response *body = response->body;
-    struct rj_string id = intern(checker, body->member_id);
-    struct member *member = find_member(group, id);
+    struct rj_string id = rj_intern(checker, body->member_id);
+    struct member *member = rj_find_member(group, id);
     if (group->blind)
         return;
-    if (!judged(checker, RJ_RULE_T_79_FRESH, member == NULL)) {
-        struct finding finding = finding_of(part, RJ_RULE_T_79_FRESH, member, response);
-        expected(report(checker, &finding, "MEMBER_ID_REQUIRED gives an id that was used before"), "a new id");
+    if (!rj_judged(checker, RJ_RULE_T_79_FRESH, member == NULL)) {
+        struct finding finding = rj_finding_of(part, RJ_RULE_T_79_FRESH, member, response);
+        rj_expected(rj_report(checker, &finding, "MEMBER_ID_REQUIRED gives an id that was used before"), "a new id");
         return;
     }
-    member = add_member(checker, group, id);
+    member = rj_add_member(checker, group, id);
     if (member == NULL)
         return;
     member->state = MEMBER_PROMISED;
@@ -516,7 +525,7 @@ static void id_promised(const struct dialogue_part *part, struct group *group, c
     member->stream = part->stream->id;
     member->promised_frame = response->frame;
     judge_id_format(part, member, response);
-    expect_next_join(part, EXPECT_PROMISED, group, id, response->frame);
+    rj_expect_next_join(part, EXPECT_PROMISED, group, id, response->frame);
 }
 
 /* The member that a success without id in the request makes, or takes the place of. */
@@ -525,29 +534,29 @@ static struct member *new_member(const struct dialogue_part *part, struct group 
 {
     struct rj_checker *checker = part->checker;
     const struct rj_join_group_request *request = part->request->body;
-    struct rj_string instance_id = intern(checker, request->group_instance_id);
-    struct member *old = instance_id.len > 0 ? find_instance(group, instance_id) : NULL;
-    struct member *member = find_member(group, id);
+    struct rj_string instance_id = rj_intern(checker, request->group_instance_id);
+    struct member *old = instance_id.len > 0 ? rj_find_instance(group, instance_id) : NULL;
+    struct member *member = rj_find_member(group, id);
     if (member != NULL)
         return member;
-    member = add_member(checker, group, id);
+    member = rj_add_member(checker, group, id);
     if (member == NULL)
         return NULL;
     member->born = true;
     member->instance_id = instance_id;
     judge_id_format(part, member, response);
-    let_go(checker, &member->latest_join);
-    member->latest_join = hold(part->request);
+    rj_let_go(checker, &member->latest_join);
+    member->latest_join = rj_hold(part->request);
     remember_timeouts(member, request, part->request->version);
     if (old != NULL) {
-        struct generation *current = find_generation(group, ((const struct rj_join_group_response *)response->body)
+        struct generation *current = rj_find_generation(group, ((const struct rj_join_group_response *)response->body)
                                                                 ->generation_id);
-        remove_member(old, MEMBER_REPLACED, response->frame);
-        forget_expectations(checker, group, old->id);
+        rj_remove_member(old, MEMBER_REPLACED, response->frame);
+        rj_forget_expectations(checker, group, old->id);
         if (current != NULL)
             current->replaced = true;
         for (int32_t i = 0; i < old->assignment.count; i++) {
-            struct partition *copy = list_add(checker, &member->assignment, sizeof(*copy));
+            struct partition *copy = rj_list_add(checker, &member->assignment, sizeof(*copy));
             if (copy != NULL)
                 *copy = *LIST_AT(&old->assignment, struct partition, i);
         }
@@ -555,32 +564,32 @@ static struct member *new_member(const struct dialogue_part *part, struct group 
     return member;
 }
 
-void join_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_join_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     struct rj_checker *checker = part->checker;
     const struct rj_join_group_request *request = part->request->body;
     const struct rj_join_group_response *body = response->body;
-    struct group *group = touch_group(part, request->group_id);
+    struct group *group = rj_touch_group(part, request->group_id);
     if (group == NULL)
         return;
-    struct member *member = find_member(group, intern(checker, request->member_id));
+    struct member *member = rj_find_member(group, rj_intern(checker, request->member_id));
     if (member != NULL && request->member_id.len > 0) {
         member->join_pending = member->latest_join != part->request && member->join_pending;
         member->seen_ms = response->time_ms;
     }
-    coordinator_trouble(group, body->error_code, response->frame);
+    rj_coordinator_trouble(group, body->error_code, response->frame);
     if (body->error_code == RJ_KAFKA_MEMBER_ID_REQUIRED)
         id_promised(part, group, response);
     else if (body->error_code == RJ_KAFKA_UNKNOWN_MEMBER_ID && request->member_id.len > 0) {
         if (member != NULL && member->state == MEMBER_IN)
-            remove_member(member, MEMBER_REFUSED, response->frame);
+            rj_remove_member(member, MEMBER_REFUSED, response->frame);
         if (member != NULL && member->state == MEMBER_PROMISED)
-            remove_member(member, MEMBER_REFUSED, response->frame);
-        expect_next_join(part, EXPECT_DROPPED, group, intern(checker, request->member_id), response->frame);
+            rj_remove_member(member, MEMBER_REFUSED, response->frame);
+        rj_expect_next_join(part, EXPECT_DROPPED, group, rj_intern(checker, request->member_id), response->frame);
     } else if (body->error_code == RJ_KAFKA_NONE) {
         if (request->member_id.len == 0)
-            member = new_member(part, group, intern(checker, body->member_id), response);
+            member = new_member(part, group, rj_intern(checker, body->member_id), response);
         if (member != NULL)
-            generation_success(part, response, member);
+            rj_generation_success(part, response, member);
     }
 }

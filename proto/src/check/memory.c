@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void *checker_alloc(struct rj_checker *checker, size_t size)
+void *rj_checker_alloc(struct rj_checker *checker, size_t size)
 {
     void *memory = checker->allocator.alloc(checker->allocator.context, size);
     if (memory == NULL)
@@ -13,22 +13,22 @@ void *checker_alloc(struct rj_checker *checker, size_t size)
     return memory;
 }
 
-void checker_free(struct rj_checker *checker, void *memory, size_t size)
+void rj_checker_free(struct rj_checker *checker, void *memory, size_t size)
 {
     if (memory != NULL)
         checker->allocator.free(checker->allocator.context, memory, size);
 }
 
-void *list_add(struct rj_checker *checker, struct list *list, size_t item_size)
+void *rj_list_add(struct rj_checker *checker, struct list *list, size_t item_size)
 {
     if (list->count == list->capacity) {
         int32_t capacity = list->capacity == 0 ? 4 : list->capacity * 2;
-        char *items = checker_alloc(checker, (size_t)capacity * item_size);
+        char *items = rj_checker_alloc(checker, (size_t)capacity * item_size);
         if (items == NULL)
             return NULL;
         if (list->count > 0)
             memcpy(items, list->items, (size_t)list->count * item_size);
-        checker_free(checker, list->items, (size_t)list->capacity * item_size);
+        rj_checker_free(checker, list->items, (size_t)list->capacity * item_size);
         list->items = items;
         list->capacity = capacity;
         list->item_size = item_size;
@@ -38,16 +38,16 @@ void *list_add(struct rj_checker *checker, struct list *list, size_t item_size)
     return item;
 }
 
-void list_remove(struct list *list, int32_t index)
+void rj_list_remove(struct list *list, int32_t index)
 {
     char *at = (char *)list->items + (size_t)index * list->item_size;
     memmove(at, at + list->item_size, (size_t)(list->count - index - 1) * list->item_size);
     list->count--;
 }
 
-void list_release(struct rj_checker *checker, struct list *list)
+void rj_list_release(struct rj_checker *checker, struct list *list)
 {
-    checker_free(checker, list->items, (size_t)list->capacity * list->item_size);
+    rj_checker_free(checker, list->items, (size_t)list->capacity * list->item_size);
     *list = (struct list){0};
 }
 
@@ -72,19 +72,19 @@ static struct string_entry *entry_for(struct string_entry *table, uint32_t size,
 static bool grow_table(struct rj_checker *checker)
 {
     uint32_t size = checker->table_size == 0 ? 64 : checker->table_size * 2;
-    struct string_entry *table = checker_alloc(checker, size * sizeof(*table));
+    struct string_entry *table = rj_checker_alloc(checker, size * sizeof(*table));
     if (table == NULL)
         return false;
     for (uint32_t i = 0; i < checker->table_size; i++)
         if (checker->table[i].text.data != NULL)
             *entry_for(table, size, checker->table[i].text, checker->table[i].hash) = checker->table[i];
-    checker_free(checker, checker->table, checker->table_size * sizeof(*table));
+    rj_checker_free(checker, checker->table, checker->table_size * sizeof(*table));
     checker->table = table;
     checker->table_size = size;
     return true;
 }
 
-struct rj_string intern(struct rj_checker *checker, struct rj_string text)
+struct rj_string rj_intern(struct rj_checker *checker, struct rj_string text)
 {
     bool ok = true;
     if (text.data == NULL || text.len == 0)
@@ -107,10 +107,10 @@ struct rj_string intern(struct rj_checker *checker, struct rj_string text)
 
 /* ---- Kept messages ----------------------------------------------------------------------------------------------- */
 
-struct kept_message *keep_message(struct rj_checker *checker, const struct rj_check_message *message,
-                                  const struct rj_message_schema *schema)
+struct kept_message *rj_keep_message(struct rj_checker *checker, const struct rj_check_message *message,
+                                     const struct rj_message_schema *schema)
 {
-    struct kept_message *kept = checker_alloc(checker, sizeof(*kept));
+    struct kept_message *kept = rj_checker_alloc(checker, sizeof(*kept));
     if (kept == NULL)
         return NULL;
     kept->holders = 1;
@@ -121,7 +121,7 @@ struct kept_message *keep_message(struct rj_checker *checker, const struct rj_ch
     kept->api_key = message->api_key;
     kept->version = message->version;
     kept->correlation_id = message->correlation_id;
-    kept->client_id = intern(checker, message->client_id);
+    kept->client_id = rj_intern(checker, message->client_id);
     rj_arena_init(&kept->arena, &checker->allocator, SIZE_MAX);
     if (schema != NULL && message->body != NULL) {
         kept->body = rj_arena_alloc(&kept->arena, schema->root->size);
@@ -133,26 +133,26 @@ struct kept_message *keep_message(struct rj_checker *checker, const struct rj_ch
     return kept;
 }
 
-struct kept_message *hold(struct kept_message *message)
+struct kept_message *rj_hold(struct kept_message *message)
 {
     if (message != NULL)
         message->holders++;
     return message;
 }
 
-void let_go(struct rj_checker *checker, struct kept_message **message)
+void rj_let_go(struct rj_checker *checker, struct kept_message **message)
 {
     struct kept_message *kept = *message;
     *message = NULL;
     if (kept == NULL || --kept->holders > 0)
         return;
     rj_arena_release(&kept->arena);
-    checker_free(checker, kept, sizeof(*kept));
+    rj_checker_free(checker, kept, sizeof(*kept));
 }
 
 /* ---- Finding things ---------------------------------------------------------------------------------------------- */
 
-struct stream *stream_of(struct rj_checker *checker, uint64_t id)
+struct stream *rj_stream_of(struct rj_checker *checker, uint64_t id)
 {
     if (checker->latest_stream != NULL && checker->latest_stream->id == id)
         return checker->latest_stream;
@@ -161,10 +161,10 @@ struct stream *stream_of(struct rj_checker *checker, uint64_t id)
         if ((*LIST_AT(&checker->streams, struct stream *, i))->id == id)
             stream = *LIST_AT(&checker->streams, struct stream *, i);
     if (stream == NULL) {
-        stream = checker_alloc(checker, sizeof(*stream));
-        struct stream **entry = stream ? list_add(checker, &checker->streams, sizeof(*entry)) : NULL;
+        stream = rj_checker_alloc(checker, sizeof(*stream));
+        struct stream **entry = stream ? rj_list_add(checker, &checker->streams, sizeof(*entry)) : NULL;
         if (entry == NULL) {
-            checker_free(checker, stream, sizeof(*stream));
+            rj_checker_free(checker, stream, sizeof(*stream));
             return NULL;
         }
         *entry = stream;
@@ -175,16 +175,16 @@ struct stream *stream_of(struct rj_checker *checker, uint64_t id)
     return checker->latest_stream = stream;
 }
 
-struct group *group_of(struct rj_checker *checker, struct rj_string id)
+struct group *rj_check_group_of(struct rj_checker *checker, struct rj_string id)
 {
-    id = intern(checker, id);
+    id = rj_intern(checker, id);
     for (int32_t i = 0; i < checker->groups.count; i++)
         if (same((*LIST_AT(&checker->groups, struct group *, i))->id, id))
             return *LIST_AT(&checker->groups, struct group *, i);
-    struct group *group = checker_alloc(checker, sizeof(*group));
-    struct group **entry = group ? list_add(checker, &checker->groups, sizeof(*entry)) : NULL;
+    struct group *group = rj_checker_alloc(checker, sizeof(*group));
+    struct group **entry = group ? rj_list_add(checker, &checker->groups, sizeof(*entry)) : NULL;
     if (entry == NULL) {
-        checker_free(checker, group, sizeof(*group));
+        rj_checker_free(checker, group, sizeof(*group));
         return NULL;
     }
     *entry = group;
@@ -194,7 +194,7 @@ struct group *group_of(struct rj_checker *checker, struct rj_string id)
     return group;
 }
 
-struct member *find_member(const struct group *group, struct rj_string id)
+struct member *rj_find_member(const struct group *group, struct rj_string id)
 {
     for (int32_t i = group->members.count - 1; i >= 0; i--)
         if (same((*LIST_AT(&group->members, struct member *, i))->id, id))
@@ -202,7 +202,7 @@ struct member *find_member(const struct group *group, struct rj_string id)
     return NULL;
 }
 
-struct member *find_instance(const struct group *group, struct rj_string instance_id)
+struct member *rj_find_instance(const struct group *group, struct rj_string instance_id)
 {
     for (int32_t i = group->members.count - 1; i >= 0; i--) {
         struct member *member = *LIST_AT(&group->members, struct member *, i);
@@ -212,12 +212,12 @@ struct member *find_instance(const struct group *group, struct rj_string instanc
     return NULL;
 }
 
-struct member *add_member(struct rj_checker *checker, struct group *group, struct rj_string id)
+struct member *rj_add_member(struct rj_checker *checker, struct group *group, struct rj_string id)
 {
-    struct member *member = checker_alloc(checker, sizeof(*member));
-    struct member **entry = member ? list_add(checker, &group->members, sizeof(*entry)) : NULL;
+    struct member *member = rj_checker_alloc(checker, sizeof(*member));
+    struct member **entry = member ? rj_list_add(checker, &group->members, sizeof(*entry)) : NULL;
     if (entry == NULL) {
-        checker_free(checker, member, sizeof(*member));
+        rj_checker_free(checker, member, sizeof(*member));
         return NULL;
     }
     *entry = member;
@@ -228,7 +228,7 @@ struct member *add_member(struct rj_checker *checker, struct group *group, struc
     return member;
 }
 
-struct generation *find_generation(const struct group *group, int32_t id)
+struct generation *rj_find_generation(const struct group *group, int32_t id)
 {
     for (int32_t i = group->generations.count - 1; i >= 0; i--)
         if ((*LIST_AT(&group->generations, struct generation *, i))->id == id)
@@ -238,20 +238,20 @@ struct generation *find_generation(const struct group *group, int32_t id)
 
 static void release_generation(struct rj_checker *checker, struct generation *generation)
 {
-    list_release(checker, &generation->accepted);
-    let_go(checker, &generation->list);
-    let_go(checker, &generation->plan);
-    checker_free(checker, generation, sizeof(*generation));
+    rj_list_release(checker, &generation->accepted);
+    rj_let_go(checker, &generation->list);
+    rj_let_go(checker, &generation->plan);
+    rj_checker_free(checker, generation, sizeof(*generation));
 }
 
 enum { GENERATIONS_KEPT = 8 };
 
-struct generation *add_generation(struct rj_checker *checker, struct group *group, int32_t id)
+struct generation *rj_add_generation(struct rj_checker *checker, struct group *group, int32_t id)
 {
-    struct generation *generation = checker_alloc(checker, sizeof(*generation));
-    struct generation **entry = generation ? list_add(checker, &group->generations, sizeof(*entry)) : NULL;
+    struct generation *generation = rj_checker_alloc(checker, sizeof(*generation));
+    struct generation **entry = generation ? rj_list_add(checker, &group->generations, sizeof(*entry)) : NULL;
     if (entry == NULL) {
-        checker_free(checker, generation, sizeof(*generation));
+        rj_checker_free(checker, generation, sizeof(*generation));
         return NULL;
     }
     *entry = generation;
@@ -260,12 +260,12 @@ struct generation *add_generation(struct rj_checker *checker, struct group *grou
     generation->list_receiver = RJ_EMPTY_STRING;
     if (group->generations.count > GENERATIONS_KEPT) {
         release_generation(checker, *LIST_AT(&group->generations, struct generation *, 0));
-        list_remove(&group->generations, 0);
+        rj_list_remove(&group->generations, 0);
     }
     return generation;
 }
 
-struct topic *find_topic(struct rj_checker *checker, struct rj_string name)
+struct topic *rj_find_topic(struct rj_checker *checker, struct rj_string name)
 {
     for (int32_t i = 0; i < checker->topics.count; i++)
         if (same(LIST_AT(&checker->topics, struct topic, i)->name, name))
@@ -273,7 +273,7 @@ struct topic *find_topic(struct rj_checker *checker, struct rj_string name)
     return NULL;
 }
 
-const struct topic *find_topic_id(const struct rj_checker *checker, const struct rj_uuid *id)
+const struct topic *rj_find_topic_id(const struct rj_checker *checker, const struct rj_uuid *id)
 {
     for (int32_t i = 0; i < checker->topics.count; i++)
         if (rj_uuid_equal(&LIST_AT(&checker->topics, struct topic, i)->id, id))
@@ -281,7 +281,7 @@ const struct topic *find_topic_id(const struct rj_checker *checker, const struct
     return NULL;
 }
 
-bool was_given(const struct member *member, int32_t generation)
+bool rj_was_given(const struct member *member, int32_t generation)
 {
     for (int32_t i = member->generations.count - 1; i >= 0; i--)
         if (LIST_AT(&member->generations, struct given, i)->generation == generation)
@@ -289,7 +289,7 @@ bool was_given(const struct member *member, int32_t generation)
     return false;
 }
 
-bool has_partition(const struct list *partitions, struct partition partition)
+bool rj_has_partition(const struct list *partitions, struct partition partition)
 {
     for (int32_t i = 0; i < partitions->count; i++) {
         const struct partition *one = LIST_AT(partitions, struct partition, i);
@@ -304,23 +304,23 @@ bool has_partition(const struct list *partitions, struct partition partition)
 static void release_stream(struct rj_checker *checker, struct stream *stream)
 {
     for (int32_t i = 0; i < stream->pending.count; i++)
-        let_go(checker, LIST_AT(&stream->pending, struct kept_message *, i));
-    list_release(checker, &stream->pending);
-    list_release(checker, &stream->ranges);
-    list_release(checker, &stream->expectations);
-    list_release(checker, &stream->groups);
-    list_release(checker, &stream->coordinators_asked);
-    checker_free(checker, stream, sizeof(*stream));
+        rj_let_go(checker, LIST_AT(&stream->pending, struct kept_message *, i));
+    rj_list_release(checker, &stream->pending);
+    rj_list_release(checker, &stream->ranges);
+    rj_list_release(checker, &stream->expectations);
+    rj_list_release(checker, &stream->groups);
+    rj_list_release(checker, &stream->coordinators_asked);
+    rj_checker_free(checker, stream, sizeof(*stream));
 }
 
 static void release_member(struct rj_checker *checker, struct member *member)
 {
-    let_go(checker, &member->latest_join);
-    let_go(checker, &member->accepted_join);
-    list_release(checker, &member->generations);
-    list_release(checker, &member->assignment);
-    list_release(checker, &member->previous_assignment);
-    checker_free(checker, member, sizeof(*member));
+    rj_let_go(checker, &member->latest_join);
+    rj_let_go(checker, &member->accepted_join);
+    rj_list_release(checker, &member->generations);
+    rj_list_release(checker, &member->assignment);
+    rj_list_release(checker, &member->previous_assignment);
+    rj_checker_free(checker, member, sizeof(*member));
 }
 
 static void release_group(struct rj_checker *checker, struct group *group)
@@ -330,11 +330,11 @@ static void release_group(struct rj_checker *checker, struct group *group)
     for (int32_t i = 0; i < group->generations.count; i++)
         release_generation(checker, *LIST_AT(&group->generations, struct generation *, i));
     for (int32_t i = 0; i < group->slots.count; i++)
-        list_release(checker, &LIST_AT(&group->slots, struct slot, i)->commits);
-    list_release(checker, &group->members);
-    list_release(checker, &group->generations);
-    list_release(checker, &group->slots);
-    checker_free(checker, group, sizeof(*group));
+        rj_list_release(checker, &LIST_AT(&group->slots, struct slot, i)->commits);
+    rj_list_release(checker, &group->members);
+    rj_list_release(checker, &group->generations);
+    rj_list_release(checker, &group->slots);
+    rj_checker_free(checker, group, sizeof(*group));
 }
 
 void rj_check_destroy(struct rj_checker *checker)
@@ -345,12 +345,12 @@ void rj_check_destroy(struct rj_checker *checker)
         release_stream(checker, *LIST_AT(&checker->streams, struct stream *, i));
     for (int32_t i = 0; i < checker->groups.count; i++)
         release_group(checker, *LIST_AT(&checker->groups, struct group *, i));
-    list_release(checker, &checker->streams);
-    list_release(checker, &checker->groups);
-    list_release(checker, &checker->topics);
-    list_release(checker, &checker->resumes);
-    list_release(checker, &checker->violations);
-    checker_free(checker, checker->table, checker->table_size * sizeof(*checker->table));
+    rj_list_release(checker, &checker->streams);
+    rj_list_release(checker, &checker->groups);
+    rj_list_release(checker, &checker->topics);
+    rj_list_release(checker, &checker->resumes);
+    rj_list_release(checker, &checker->violations);
+    rj_checker_free(checker, checker->table, checker->table_size * sizeof(*checker->table));
     rj_arena_release(&checker->strings);
     rj_arena_release(&checker->scratch);
     struct rj_allocator allocator = checker->allocator;

@@ -10,7 +10,7 @@ static struct slot *slot_of(struct rj_checker *checker, struct group *group, str
         if (slot->partition.index == partition.index && same(slot->partition.topic, partition.topic))
             return slot;
     }
-    struct slot *slot = create ? list_add(checker, &group->slots, sizeof(*slot)) : NULL;
+    struct slot *slot = create ? rj_list_add(checker, &group->slots, sizeof(*slot)) : NULL;
     if (slot != NULL) {
         slot->partition = partition;
         slot->owner = RJ_EMPTY_STRING;
@@ -22,8 +22,8 @@ static struct rj_string topic_named(struct rj_checker *checker, struct rj_string
 {
     static const struct rj_uuid none;
     if (name.len > 0 || rj_uuid_equal(id, &none))
-        return intern(checker, name);
-    const struct topic *topic = find_topic_id(checker, id);
+        return rj_intern(checker, name);
+    const struct topic *topic = rj_find_topic_id(checker, id);
     return topic ? topic->name : RJ_EMPTY_STRING;
 }
 
@@ -33,25 +33,26 @@ static void judge_completing(const struct dialogue_part *part, const struct memb
 {
     if (member->group->blind || !member->born || generation != member->generation)
         return;
-    if (judged(part->checker, RJ_RULE_T_COMMIT_NOT_COMPLETING, member->synced_generation == generation))
+    if (rj_judged(part->checker, RJ_RULE_T_COMMIT_NOT_COMPLETING, member->synced_generation == generation))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_COMMIT_NOT_COMPLETING, member, NULL);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_COMMIT_NOT_COMPLETING, member, NULL);
     finding.other_frame = member->generation_frame;
-    expected(report(part->checker, &finding, "a commit with generation %d before that generation's assignment arrived",
-                    (int)generation), "no commit between JoinGroup and SyncGroup success");
+    rj_expected(rj_report(part->checker, &finding,
+                          "a commit with generation %d before that generation's assignment arrived",
+                          (int)generation), "no commit between JoinGroup and SyncGroup success");
 }
 
 static void judge_assigned(const struct dialogue_part *part, const struct member *member, struct partition partition)
 {
     if (member->group->blind || !member->born || member->synced_generation == 0 || partition.topic.len == 0)
         return;
-    if (judged(part->checker, RJ_RULE_T_COMMIT_ASSIGNED, has_partition(&member->assignment, partition) ||
-                                                         has_partition(&member->previous_assignment, partition)))
+    if (rj_judged(part->checker, RJ_RULE_T_COMMIT_ASSIGNED, rj_has_partition(&member->assignment, partition) ||
+                                                         rj_has_partition(&member->previous_assignment, partition)))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_COMMIT_ASSIGNED, member, NULL);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_COMMIT_ASSIGNED, member, NULL);
     finding.other_frame = member->synced_frame;
-    expected(report(part->checker, &finding, "partition %d of %v is committed by a member that does not own it",
-                    (int)partition.index, partition.topic), "commits of assigned or just revoked partitions");
+    rj_expected(rj_report(part->checker, &finding, "partition %d of %v is committed by a member that does not own it",
+                          (int)partition.index, partition.topic), "commits of assigned or just revoked partitions");
 }
 
 static void remember_commit(const struct dialogue_part *part, struct group *group, struct partition partition,
@@ -61,20 +62,20 @@ static void remember_commit(const struct dialogue_part *part, struct group *grou
     if (slot == NULL)
         return;
     if (slot->commits.count == COMMITS_KEPT)
-        list_remove(&slot->commits, 0);
-    struct commit *commit = list_add(part->checker, &slot->commits, sizeof(*commit));
+        rj_list_remove(&slot->commits, 0);
+    struct commit *commit = rj_list_add(part->checker, &slot->commits, sizeof(*commit));
     if (commit != NULL)
         *commit = (struct commit){.offset = offset, .member = member, .request_frame = part->request->frame};
 }
 
-void commit_request(const struct dialogue_part *part)
+void rj_check_commit_request(const struct dialogue_part *part)
 {
     struct rj_checker *checker = part->checker;
     const struct rj_offset_commit_request *body = part->request->body;
-    struct group *group = touch_group(part, body->group_id);
+    struct group *group = rj_touch_group(part, body->group_id);
     bool by_member = body->generation_id_or_member_epoch >= 0 && body->member_id.len > 0;
     struct member *member = group && by_member ?
-        generation_used(part, group, body->member_id, body->generation_id_or_member_epoch) : NULL;
+        rj_generation_used(part, group, body->member_id, body->generation_id_or_member_epoch) : NULL;
     if (group == NULL)
         return;
     if (member != NULL) {
@@ -89,7 +90,7 @@ void commit_request(const struct dialogue_part *part)
             if (member != NULL)
                 judge_assigned(part, member, partition);
             remember_commit(part, group, partition, body->topics.items[i].partitions.items[j].committed_offset,
-                            intern(checker, body->member_id));
+                            rj_intern(checker, body->member_id));
         }
 }
 
@@ -97,12 +98,13 @@ static void judge_falling(const struct dialogue_part *part, const struct member 
                           int64_t offset, int32_t generation, const struct rj_check_message *response)
 {
     bool goes_on = member != NULL && same(slot->owner, member->id) && slot->owner_generation == generation;
-    if (goes_on && !member->group->blind && !judged(part->checker, RJ_RULE_T_COMMIT_MONOTONIC,
-                                                    offset >= slot->owner_offset)) {
-        struct finding finding = finding_of(part, RJ_RULE_T_COMMIT_MONOTONIC, member, response);
-        expected(report(part->checker, &finding, "the owner's committed offset of partition %d of %v goes from %l back "
-                        "to %l", (int)slot->partition.index, slot->partition.topic, slot->owner_offset, offset),
-                 "%l or more, unless the application went back on purpose", slot->owner_offset);
+    if (goes_on && !member->group->blind && !rj_judged(part->checker, RJ_RULE_T_COMMIT_MONOTONIC,
+                                                       offset >= slot->owner_offset)) {
+        struct finding finding = rj_finding_of(part, RJ_RULE_T_COMMIT_MONOTONIC, member, response);
+        rj_expected(rj_report(part->checker, &finding,
+                              "the owner's committed offset of partition %d of %v goes from %l back "
+                              "to %l", (int)slot->partition.index, slot->partition.topic, slot->owner_offset, offset),
+                    "%l or more, unless the application went back on purpose", slot->owner_offset);
     }
     slot->owner = member ? member->id : RJ_EMPTY_STRING;
     slot->owner_offset = offset;
@@ -150,13 +152,14 @@ static void judge_mixed(const struct dialogue_part *part, const struct rj_check_
                                request->topics.items[i].partitions.items[j].partition_index;
         }
     }
-    if (judged(part->checker, RJ_RULE_T_COMMIT_MIXED, asked == answered && matched >= asked))
+    if (rj_judged(part->checker, RJ_RULE_T_COMMIT_MIXED, asked == answered && matched >= asked))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_COMMIT_MIXED, NULL, response);
-    finding.group = group_of(part->checker, request->group_id);
-    finding.member_id = intern(part->checker, request->member_id);
-    expected(report(part->checker, &finding, "%d partitions were committed, %d were answered, %d of them asked for",
-                    (int)asked, (int)answered, (int)matched), "the partitions of the request");
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_COMMIT_MIXED, NULL, response);
+    finding.group = rj_check_group_of(part->checker, request->group_id);
+    finding.member_id = rj_intern(part->checker, request->member_id);
+    rj_expected(rj_report(part->checker, &finding,
+                          "%d partitions were committed, %d were answered, %d of them asked for",
+                          (int)asked, (int)answered, (int)matched), "the partitions of the request");
 }
 
 /* What the answer says about the member: the first code that is about it and not about a partition. */
@@ -179,16 +182,16 @@ static bool group_error(const struct rj_offset_commit_response *body, int16_t *e
     return accepted;
 }
 
-void commit_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_commit_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     struct rj_checker *checker = part->checker;
     const struct rj_offset_commit_request *request = part->request->body;
     const struct rj_offset_commit_response *body = response->body;
-    struct group *group = touch_group(part, request->group_id);
+    struct group *group = rj_touch_group(part, request->group_id);
     int16_t error;
     if (group == NULL)
         return;
-    struct member *member = group->is_consumer ? NULL : find_member(group, intern(checker, request->member_id));
+    struct member *member = group->is_consumer ? NULL : rj_find_member(group, rj_intern(checker, request->member_id));
     judge_mixed(part, response);
     for (int32_t i = 0; i < body->topics.count; i++)
         for (int32_t j = 0; j < body->topics.items[i].partitions.count; j++) {
@@ -199,8 +202,8 @@ void commit_response(const struct dialogue_part *part, const struct rj_check_mes
                             response);
         }
     if (group_error(body, &error))
-        member_answered(part, group, request->generation_id_or_member_epoch >= 0 ? member : NULL,
-                        request->generation_id_or_member_epoch, request->group_instance_id, error, response);
+        rj_member_answered(part, group, request->generation_id_or_member_epoch >= 0 ? member : NULL,
+                           request->generation_id_or_member_epoch, request->group_instance_id, error, response);
 }
 
 /* ---- OffsetFetch ------------------------------------------------------------------------------------------------- */
@@ -258,20 +261,21 @@ static void judge_fetched(const struct dialogue_part *part, struct group *group,
     if (!sight.settled || may_have_expired)
         return;
     if (sight.acceptable) {
-        judged(checker, RJ_RULE_T_OFFSET_FETCH_LATEST, true);
+        rj_judged(checker, RJ_RULE_T_OFFSET_FETCH_LATEST, true);
         if (sight.other_failed)
-            judged(checker, RJ_RULE_T_OFFSET_FETCH_NOT_FAILED, true);
+            rj_judged(checker, RJ_RULE_T_OFFSET_FETCH_NOT_FAILED, true);
         return;
     }
     enum rj_rule rule = sight.failed_value ? RJ_RULE_T_OFFSET_FETCH_NOT_FAILED : RJ_RULE_T_OFFSET_FETCH_LATEST;
-    judged(checker, rule, false);
-    struct finding finding = finding_of(part, rule, NULL, response);
+    rj_judged(checker, rule, false);
+    struct finding finding = rj_finding_of(part, rule, NULL, response);
     finding.group = group;
     const struct commit *latest = LIST_AT(&slot->commits, struct commit, slot->commits.count - 1);
     finding.third_frame = latest->request_frame;
-    expected(report(checker, &finding, "OffsetFetch shows %l for partition %d of %v%s", offset, (int)partition.index,
-                    partition.topic, sight.failed_value ? ", which only a refused commit had" : ""),
-             "the last committed offset");
+    rj_expected(rj_report(checker, &finding, "OffsetFetch shows %l for partition %d of %v%s", offset,
+                          (int)partition.index,
+                          partition.topic, sight.failed_value ? ", which only a refused commit had" : ""),
+                "the last committed offset");
 }
 
 static void remember_resume(const struct dialogue_part *part, struct partition partition, int64_t offset,
@@ -286,7 +290,7 @@ static void remember_resume(const struct dialogue_part *part, struct partition p
             entry = one;
     }
     if (entry == NULL)
-        entry = list_add(part->checker, resumes, sizeof(*entry));
+        entry = rj_list_add(part->checker, resumes, sizeof(*entry));
     if (entry != NULL)
         *entry = (struct resume){part->request->client_id, partition, offset, response->frame, response->time_ms};
 }
@@ -302,21 +306,21 @@ static void fetched(const struct dialogue_part *part, struct group *group, struc
         remember_resume(part, partition, offset, response);
 }
 
-void offset_fetch_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_offset_fetch_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     struct rj_checker *checker = part->checker;
     const struct rj_offset_fetch_request *request = part->request->body;
     const struct rj_offset_fetch_response *body = response->body;
-    struct group *group = response->version < 8 ? touch_group(part, request->group_id) : NULL;
+    struct group *group = response->version < 8 ? rj_touch_group(part, request->group_id) : NULL;
     for (int32_t i = 0; group != NULL && body->error_code == RJ_KAFKA_NONE && i < body->topics.count; i++)
         for (int32_t j = 0; j < body->topics.items[i].partitions.count; j++)
-            fetched(part, group, intern(checker, body->topics.items[i].name),
+            fetched(part, group, rj_intern(checker, body->topics.items[i].name),
                     body->topics.items[i].partitions.items[j].partition_index,
                     body->topics.items[i].partitions.items[j].error_code,
                     body->topics.items[i].partitions.items[j].committed_offset, response);
     for (int32_t g = 0; response->version >= 8 && g < body->groups.count; g++) {
         const struct rj_offset_fetch_response_group *one = &body->groups.items[g];
-        group = one->error_code == RJ_KAFKA_NONE ? touch_group(part, one->group_id) : NULL;
+        group = one->error_code == RJ_KAFKA_NONE ? rj_touch_group(part, one->group_id) : NULL;
         for (int32_t i = 0; group != NULL && i < one->topics.count; i++)
             for (int32_t j = 0; j < one->topics.items[i].partitions.count; j++)
                 fetched(part, group, topic_named(checker, one->topics.items[i].name, &one->topics.items[i].topic_id),
@@ -334,26 +338,26 @@ static void doubt(struct group *group)
         LIST_AT(&group->slots, struct slot, i)->unsure = true;
 }
 
-void topics_deleted(struct rj_checker *checker)
+void rj_topics_deleted(struct rj_checker *checker)
 {
     for (int32_t i = 0; i < checker->groups.count; i++)
         doubt(*LIST_AT(&checker->groups, struct group *, i));
 }
 
-void offsets_disturbed(const struct dialogue_part *part)
+void rj_offsets_disturbed(const struct dialogue_part *part)
 {
     struct rj_checker *checker = part->checker;
     if (part->request->api_key == RJ_API_TXN_OFFSET_COMMIT) {
         const struct rj_txn_offset_commit_request *body = part->request->body;
-        struct group *group = group_of(checker, body->group_id);
+        struct group *group = rj_check_group_of(checker, body->group_id);
         if (group != NULL)
             group->other_writers = true;
     } else if (part->request->api_key == RJ_API_OFFSET_DELETE) {
-        doubt(group_of(checker, ((const struct rj_offset_delete_request *)part->request->body)->group_id));
+        doubt(rj_check_group_of(checker, ((const struct rj_offset_delete_request *)part->request->body)->group_id));
     } else {
         const struct rj_delete_groups_request *body = part->request->body;
         for (int32_t i = 0; i < body->groups_names.count; i++) {
-            struct group *group = group_of(checker, body->groups_names.items[i]);
+            struct group *group = rj_check_group_of(checker, body->groups_names.items[i]);
             doubt(group);
             if (group != NULL)
                 group->disturbed_frame = part->request->frame;

@@ -39,7 +39,7 @@ static struct seat *seat_of(const struct seats *seats, struct rj_string topic, i
 static struct rj_string planned_member(const struct plan *plan, int32_t index)
 {
     const struct rj_sync_group_request *sent = plan->generation->plan->body;
-    return intern(plan->part->checker, sent->assignments.items[index].member_id);
+    return rj_intern(plan->part->checker, sent->assignments.items[index].member_id);
 }
 
 /* Reads the assignments and seats every partition; judges t-one-owner on the way. */
@@ -51,7 +51,7 @@ static bool seat_everything(struct plan *plan)
     plan->count = sent->assignments.count;
     plan->assignments = rj_arena_alloc(&checker->scratch, (size_t)plan->count * sizeof(*plan->assignments));
     for (int32_t i = 0; plan->assignments != NULL && i < plan->count; i++) {
-        if (!read_assignment(checker, sent->assignments.items[i].assignment, &plan->assignments[i]))
+        if (!rj_read_assignment(checker, sent->assignments.items[i].assignment, &plan->assignments[i]))
             return false;
         for (int32_t j = 0; j < plan->assignments[i].assigned_partitions.count; j++)
             partitions += (uint32_t)plan->assignments[i].assigned_partitions.items[j].partitions.count;
@@ -76,7 +76,7 @@ static void judge_one_owner(struct plan *plan)
             const struct rj_consumer_protocol_assignment_topic_partition *one =
                 &plan->assignments[i].assigned_partitions.items[j];
             for (int32_t k = 0; k < one->partitions.count; k++) {
-                struct rj_string topic = intern(checker, one->topic);
+                struct rj_string topic = rj_intern(checker, one->topic);
                 struct seat *seat = seat_of(&plan->seats, topic, one->partitions.items[k]);
                 if (seat->taken && clash == NULL && !same(seat->member, planned_member(plan, i))) {
                     clash = seat;
@@ -86,13 +86,13 @@ static void judge_one_owner(struct plan *plan)
                     *seat = (struct seat){topic, one->partitions.items[k], planned_member(plan, i), true};
             }
         }
-    if (!is_disjoint_assignor(plan->generation->protocol_name) ||
-        judged(checker, RJ_RULE_T_ONE_OWNER, clash == NULL))
+    if (!rj_is_disjoint_assignor(plan->generation->protocol_name) ||
+        rj_judged(checker, RJ_RULE_T_ONE_OWNER, clash == NULL))
         return;
     struct finding finding = about_plan(plan, RJ_RULE_T_ONE_OWNER, second);
-    expected(report(checker, &finding, "generation %d gives partition %d of %v to %v and to %v",
-                    (int)plan->generation->id, (int)clash->index, clash->topic, clash->member, second),
-             "one owner for each partition");
+    rj_expected(rj_report(checker, &finding, "generation %d gives partition %d of %v to %v and to %v",
+                          (int)plan->generation->id, (int)clash->index, clash->topic, clash->member, second),
+                "one owner for each partition");
 }
 
 static int32_t listed_index(const struct plan *plan, struct rj_string member)
@@ -121,18 +121,19 @@ static void judge_subscribed(const struct plan *plan)
         struct rj_consumer_protocol_subscription subscription;
         struct rj_string member = planned_member(plan, i);
         int32_t at = listed_index(plan, member);
-        if (at < 0 || !listed_subscription(checker, plan->generation, at, &subscription))
+        if (at < 0 || !rj_listed_subscription(checker, plan->generation, at, &subscription))
             continue;
         const struct rj_string *stranger = NULL;
         for (int32_t j = 0; j < plan->assignments[i].assigned_partitions.count; j++)
             if (plan->assignments[i].assigned_partitions.items[j].partitions.count > 0 &&
                 !subscribes(&subscription, plan->assignments[i].assigned_partitions.items[j].topic))
                 stranger = &plan->assignments[i].assigned_partitions.items[j].topic;
-        if (judged(checker, RJ_RULE_T_ASSIGN_SUBSCRIBED, stranger == NULL))
+        if (rj_judged(checker, RJ_RULE_T_ASSIGN_SUBSCRIBED, stranger == NULL))
             continue;
         struct finding finding = about_plan(plan, RJ_RULE_T_ASSIGN_SUBSCRIBED, member);
-        expected(report(checker, &finding, "generation %d gives partitions of %v to %v, which did not subscribe to it",
-                        (int)plan->generation->id, *stranger, member), "partitions of the member's own topics");
+        rj_expected(rj_report(checker, &finding,
+                              "generation %d gives partitions of %v to %v, which did not subscribe to it",
+                              (int)plan->generation->id, *stranger, member), "partitions of the member's own topics");
     }
 }
 
@@ -141,13 +142,13 @@ static void judge_exists(const struct plan *plan)
     struct rj_checker *checker = plan->part->checker;
     for (uint32_t i = 0; i < plan->seats.size; i++) {
         const struct seat *seat = &plan->seats.items[i];
-        const struct topic *topic = seat->taken ? find_topic(checker, seat->topic) : NULL;
-        if (topic == NULL || judged(checker, RJ_RULE_T_ASSIGN_EXISTS, seat->index < topic->partition_count))
+        const struct topic *topic = seat->taken ? rj_find_topic(checker, seat->topic) : NULL;
+        if (topic == NULL || rj_judged(checker, RJ_RULE_T_ASSIGN_EXISTS, seat->index < topic->partition_count))
             continue;
         struct finding finding = about_plan(plan, RJ_RULE_T_ASSIGN_EXISTS, seat->member);
-        expected(report(checker, &finding, "generation %d assigns partition %d of %v, which has %d partitions",
-                        (int)plan->generation->id, (int)seat->index, seat->topic, (int)topic->partition_count),
-                 "a partition below %d", (int)topic->partition_count);
+        rj_expected(rj_report(checker, &finding, "generation %d assigns partition %d of %v, which has %d partitions",
+                              (int)plan->generation->id, (int)seat->index, seat->topic, (int)topic->partition_count),
+                    "a partition below %d", (int)topic->partition_count);
     }
 }
 
@@ -157,7 +158,7 @@ static bool is_wanted(const struct plan *plan, struct rj_string topic)
     const struct rj_join_group_response *list = plan->generation->list->body;
     struct rj_consumer_protocol_subscription subscription;
     for (int32_t i = 0; i < list->members.count; i++)
-        if (listed_subscription(plan->part->checker, plan->generation, i, &subscription) &&
+        if (rj_listed_subscription(plan->part->checker, plan->generation, i, &subscription) &&
             subscribes(&subscription, topic))
             return true;
     return false;
@@ -166,7 +167,8 @@ static bool is_wanted(const struct plan *plan, struct rj_string topic)
 static void judge_complete(const struct plan *plan)
 {
     struct rj_checker *checker = plan->part->checker;
-    if (!is_disjoint_assignor(plan->generation->protocol_name) || is_cooperative(plan->generation->protocol_name) ||
+    if (!rj_is_disjoint_assignor(plan->generation->protocol_name) ||
+        rj_is_cooperative(plan->generation->protocol_name) ||
         plan->generation->list == NULL || plan->generation->list->body == NULL)
         return;
     for (int32_t i = 0; i < checker->topics.count; i++) {
@@ -177,11 +179,11 @@ static void judge_complete(const struct plan *plan)
         for (int32_t index = topic->partition_count - 1; index >= 0; index--)
             if (!seat_of(&plan->seats, topic->name, index)->taken)
                 left_out = index;
-        if (judged(checker, RJ_RULE_T_ASSIGN_COMPLETE, left_out < 0))
+        if (rj_judged(checker, RJ_RULE_T_ASSIGN_COMPLETE, left_out < 0))
             continue;
         struct finding finding = about_plan(plan, RJ_RULE_T_ASSIGN_COMPLETE, RJ_EMPTY_STRING);
-        expected(report(checker, &finding, "generation %d gives partition %d of %v to nobody",
-                        (int)plan->generation->id, (int)left_out, topic->name), "an owner for each partition");
+        rj_expected(rj_report(checker, &finding, "generation %d gives partition %d of %v to nobody",
+                              (int)plan->generation->id, (int)left_out, topic->name), "an owner for each partition");
     }
 }
 
@@ -191,7 +193,7 @@ static void judge_complete(const struct plan *plan)
 static bool claims_count(const struct plan *plan, const struct rj_consumer_protocol_subscription *subscription,
                          struct rj_string member_id, int32_t newest)
 {
-    const struct member *member = find_member(plan->group, intern(plan->part->checker, member_id));
+    const struct member *member = rj_find_member(plan->group, rj_intern(plan->part->checker, member_id));
     if (subscription->generation_id >= 0)
         return subscription->generation_id == newest;
     return newest < 0 && member != NULL && member->synced_generation == plan->generation->id - 1;
@@ -205,7 +207,7 @@ static int32_t newest_claim(const struct plan *plan)
     struct rj_consumer_protocol_subscription subscription;
     int32_t newest = -1;
     for (int32_t i = 0; i < list->members.count; i++)
-        if (listed_subscription(plan->part->checker, plan->generation, i, &subscription) &&
+        if (rj_listed_subscription(plan->part->checker, plan->generation, i, &subscription) &&
             subscription.generation_id > newest)
             newest = subscription.generation_id;
     return newest;
@@ -221,7 +223,7 @@ static void add_claim(const struct plan *plan, struct list *claims, struct rj_st
             return;
         }
     }
-    struct claim *claim = list_add(plan->part->checker, claims, sizeof(*claim));
+    struct claim *claim = rj_list_add(plan->part->checker, claims, sizeof(*claim));
     if (claim != NULL)
         *claim = (struct claim){topic, index, member, false};
 }
@@ -233,13 +235,13 @@ static void collect_claims(const struct plan *plan, struct list *claims)
     int32_t newest = newest_claim(plan);
     for (int32_t i = 0; i < list->members.count; i++) {
         struct rj_consumer_protocol_subscription subscription;
-        struct rj_string member = intern(checker, list->members.items[i].member_id);
-        if (!listed_subscription(checker, plan->generation, i, &subscription) ||
+        struct rj_string member = rj_intern(checker, list->members.items[i].member_id);
+        if (!rj_listed_subscription(checker, plan->generation, i, &subscription) ||
             !claims_count(plan, &subscription, member, newest))
             continue;
         for (int32_t j = 0; j < subscription.owned_partitions.count; j++)
             for (int32_t k = 0; k < subscription.owned_partitions.items[j].partitions.count; k++)
-                add_claim(plan, claims, intern(checker, subscription.owned_partitions.items[j].topic),
+                add_claim(plan, claims, rj_intern(checker, subscription.owned_partitions.items[j].topic),
                           subscription.owned_partitions.items[j].partitions.items[k], member);
     }
 }
@@ -248,7 +250,7 @@ static void judge_transfer(const struct plan *plan)
 {
     struct rj_checker *checker = plan->part->checker;
     struct list claims = {0};
-    if (!is_cooperative(plan->generation->protocol_name) || plan->generation->list == NULL ||
+    if (!rj_is_cooperative(plan->generation->protocol_name) || plan->generation->list == NULL ||
         plan->generation->list->body == NULL)
         return;
     collect_claims(plan, &claims);
@@ -262,17 +264,17 @@ static void judge_transfer(const struct plan *plan)
             taker = seat->member;
         }
     }
-    if (!judged(checker, RJ_RULE_T_COOP_TRANSFER, taken_away == NULL)) {
+    if (!rj_judged(checker, RJ_RULE_T_COOP_TRANSFER, taken_away == NULL)) {
         struct finding finding = about_plan(plan, RJ_RULE_T_COOP_TRANSFER, taker);
-        expected(report(checker, &finding, "generation %d gives partition %d of %v to %v while %v still owns it",
-                        (int)plan->generation->id, (int)taken_away->index, taken_away->topic, taker,
-                        taken_away->member), "nobody, until its owner has given it up in the next generation");
+        rj_expected(rj_report(checker, &finding, "generation %d gives partition %d of %v to %v while %v still owns it",
+                              (int)plan->generation->id, (int)taken_away->index, taken_away->topic, taker,
+                              taken_away->member), "nobody, until its owner has given it up in the next generation");
     }
-    list_release(checker, &claims);
+    rj_list_release(checker, &claims);
 }
 
-void plan_accepted(const struct dialogue_part *part, struct group *group, struct generation *generation,
-                   const struct rj_check_message *response)
+void rj_plan_accepted(const struct dialogue_part *part, struct group *group, struct generation *generation,
+                      const struct rj_check_message *response)
 {
     struct plan plan = {.part = part, .group = group, .generation = generation, .response = response};
     generation->plan_judged = true;

@@ -60,19 +60,19 @@ static void word(char *out, size_t len, const char *format, va_list arguments)
     }
 }
 
-bool judged(struct rj_checker *checker, enum rj_rule rule, bool holds)
+bool rj_judged(struct rj_checker *checker, enum rj_rule rule, bool holds)
 {
     checker->judged[rule]++;
     return holds;
 }
 
-struct rj_violation *report(struct rj_checker *checker, const struct finding *finding, const char *sentence, ...)
+struct rj_violation *rj_report(struct rj_checker *checker, const struct finding *finding, const char *sentence, ...)
 {
     if (checker->violations.count >= checker->config.violation_limit) {
         checker->dropped++;
         return NULL;
     }
-    struct rj_violation *violation = list_add(checker, &checker->violations, sizeof(*violation));
+    struct rj_violation *violation = rj_list_add(checker, &checker->violations, sizeof(*violation));
     if (violation == NULL)
         return NULL;
     violation->rule = finding->rule;
@@ -92,7 +92,7 @@ struct rj_violation *report(struct rj_checker *checker, const struct finding *fi
     return violation;
 }
 
-void expected(struct rj_violation *violation, const char *text, ...)
+void rj_expected(struct rj_violation *violation, const char *text, ...)
 {
     if (violation == NULL)
         return;

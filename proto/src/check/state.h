@@ -172,37 +172,37 @@ struct rj_checker {
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 
-void *checker_alloc(struct rj_checker *checker, size_t size); /* zeroed; NULL sets out_of_memory */
-void checker_free(struct rj_checker *checker, void *memory, size_t size);
-void *list_add(struct rj_checker *checker, struct list *list, size_t item_size); /* zeroed; NULL: no memory */
-void list_remove(struct list *list, int32_t index);
-void list_release(struct rj_checker *checker, struct list *list);
+void *rj_checker_alloc(struct rj_checker *checker, size_t size); /* zeroed; NULL sets out_of_memory */
+void rj_checker_free(struct rj_checker *checker, void *memory, size_t size);
+void *rj_list_add(struct rj_checker *checker, struct list *list, size_t item_size); /* zeroed; NULL: no memory */
+void rj_list_remove(struct list *list, int32_t index);
+void rj_list_release(struct rj_checker *checker, struct list *list);
 #define LIST_AT(list, type, index) (&((type *)(list)->items)[index])
 
-struct rj_string intern(struct rj_checker *checker, struct rj_string text); /* null becomes the empty string */
+struct rj_string rj_intern(struct rj_checker *checker, struct rj_string text); /* null becomes the empty string */
 static inline bool same(struct rj_string a, struct rj_string b) { return a.data == b.data; } /* of interned ones */
 
-struct kept_message *keep_message(struct rj_checker *checker, const struct rj_check_message *message,
-                                  const struct rj_message_schema *schema);
-struct kept_message *hold(struct kept_message *message);
-void let_go(struct rj_checker *checker, struct kept_message **message);
+struct kept_message *rj_keep_message(struct rj_checker *checker, const struct rj_check_message *message,
+                                     const struct rj_message_schema *schema);
+struct kept_message *rj_hold(struct kept_message *message);
+void rj_let_go(struct rj_checker *checker, struct kept_message **message);
 
-struct stream *stream_of(struct rj_checker *checker, uint64_t id);
-struct group *group_of(struct rj_checker *checker, struct rj_string id);
-struct member *find_member(const struct group *group, struct rj_string id); /* id interned; NULL: none */
-struct member *add_member(struct rj_checker *checker, struct group *group, struct rj_string id);
-struct member *find_instance(const struct group *group, struct rj_string instance_id);
-struct generation *find_generation(const struct group *group, int32_t id);
-struct generation *add_generation(struct rj_checker *checker, struct group *group, int32_t id);
-struct topic *find_topic(struct rj_checker *checker, struct rj_string name);
-const struct topic *find_topic_id(const struct rj_checker *checker, const struct rj_uuid *id);
-bool was_given(const struct member *member, int32_t generation);
-bool has_partition(const struct list *partitions, struct partition partition);
+struct stream *rj_stream_of(struct rj_checker *checker, uint64_t id);
+struct group *rj_check_group_of(struct rj_checker *checker, struct rj_string id);
+struct member *rj_find_member(const struct group *group, struct rj_string id); /* id interned; NULL: none */
+struct member *rj_add_member(struct rj_checker *checker, struct group *group, struct rj_string id);
+struct member *rj_find_instance(const struct group *group, struct rj_string instance_id);
+struct generation *rj_find_generation(const struct group *group, int32_t id);
+struct generation *rj_add_generation(struct rj_checker *checker, struct group *group, int32_t id);
+struct topic *rj_find_topic(struct rj_checker *checker, struct rj_string name);
+const struct topic *rj_find_topic_id(const struct rj_checker *checker, const struct rj_uuid *id);
+bool rj_was_given(const struct member *member, int32_t generation);
+bool rj_has_partition(const struct list *partitions, struct partition partition);
 
 /* ---- report.c ---------------------------------------------------------------------------------------------------- */
 
 /* Counts a judgement. Returns holds. */
-bool judged(struct rj_checker *checker, enum rj_rule rule, bool holds);
+bool rj_judged(struct rj_checker *checker, enum rj_rule rule, bool holds);
 
 struct finding {
     enum rj_rule rule;
@@ -214,70 +214,72 @@ struct finding {
     int64_t time_ms;
 };
 /* Reports a breach. The text knows %s (const char *), %v (struct rj_string), %d (int), %l (int64_t). NULL: no room. */
-struct rj_violation *report(struct rj_checker *checker, const struct finding *finding, const char *sentence, ...);
-void expected(struct rj_violation *violation, const char *text, ...);
+struct rj_violation *rj_report(struct rj_checker *checker, const struct finding *finding, const char *sentence, ...);
+void rj_expected(struct rj_violation *violation, const char *text, ...);
 
 /* ---- One file an area. Requests come with the kept copy, responses with the request that they answer. ---------- */
 
 struct dialogue_part { struct rj_checker *checker; struct stream *stream; struct kept_message *request; };
 
-void connection_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message);
-struct kept_message *connection_response(struct rj_checker *checker, struct stream *stream,
-                                         const struct rj_check_message *message);
-void api_versions_response(const struct dialogue_part *part, const struct rj_check_message *response);
-void errors_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_check_connection_request(struct rj_checker *checker, struct stream *stream,
+                                 const struct rj_check_message *message);
+struct kept_message *rj_check_connection_response(struct rj_checker *checker, struct stream *stream,
+                                                  const struct rj_check_message *message);
+void rj_check_api_versions_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_check_errors_response(const struct dialogue_part *part, const struct rj_check_message *response);
 
-void join_request(const struct dialogue_part *part);
-void join_response(const struct dialogue_part *part, const struct rj_check_message *response);
-void generation_success(const struct dialogue_part *part, const struct rj_check_message *response,
-                        struct member *member);
-void generations_finish(struct rj_checker *checker);
-void sync_request(const struct dialogue_part *part);
-void sync_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_check_join_request(const struct dialogue_part *part);
+void rj_check_join_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_generation_success(const struct dialogue_part *part, const struct rj_check_message *response,
+                           struct member *member);
+void rj_generations_finish(struct rj_checker *checker);
+void rj_check_sync_request(const struct dialogue_part *part);
+void rj_check_sync_response(const struct dialogue_part *part, const struct rj_check_message *response);
 /* The leader's assignments took effect: judges what they give to whom. */
-void plan_accepted(const struct dialogue_part *part, struct group *group, struct generation *generation,
-                   const struct rj_check_message *response);
+void rj_plan_accepted(const struct dialogue_part *part, struct group *group, struct generation *generation,
+                      const struct rj_check_message *response);
 /* The subscription that a listed member sent, as the leader was given it; false: none that can be read. */
-bool listed_subscription(struct rj_checker *checker, const struct generation *generation, int32_t index,
-                         struct rj_consumer_protocol_subscription *subscription);
-void heartbeat_request(const struct dialogue_part *part);
-void heartbeat_response(const struct dialogue_part *part, const struct rj_check_message *response);
-void leave_response(const struct dialogue_part *part, const struct rj_check_message *response);
-void leave_request(const struct dialogue_part *part);
-void commit_request(const struct dialogue_part *part);
-void commit_response(const struct dialogue_part *part, const struct rj_check_message *response);
-void offset_fetch_response(const struct dialogue_part *part, const struct rj_check_message *response);
-void offsets_disturbed(const struct dialogue_part *part); /* OffsetDelete, DeleteGroups, TxnOffsetCommit */
-void topics_deleted(struct rj_checker *checker);
-void fetch_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message);
-void metadata_response(struct rj_checker *checker, const struct rj_metadata_response *response);
-void find_coordinator_response(const struct dialogue_part *part, const struct rj_check_message *response);
+bool rj_listed_subscription(struct rj_checker *checker, const struct generation *generation, int32_t index,
+                            struct rj_consumer_protocol_subscription *subscription);
+void rj_check_heartbeat_request(const struct dialogue_part *part);
+void rj_check_heartbeat_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_check_leave_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_check_leave_request(const struct dialogue_part *part);
+void rj_check_commit_request(const struct dialogue_part *part);
+void rj_check_commit_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_check_offset_fetch_response(const struct dialogue_part *part, const struct rj_check_message *response);
+void rj_offsets_disturbed(const struct dialogue_part *part); /* OffsetDelete, DeleteGroups, TxnOffsetCommit */
+void rj_topics_deleted(struct rj_checker *checker);
+void rj_check_fetch_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message);
+void rj_check_metadata_response(struct rj_checker *checker, const struct rj_metadata_response *response);
+void rj_check_find_coordinator_response(const struct dialogue_part *part, const struct rj_check_message *response);
 
 /* Shared by the areas that act for a member: */
-struct group *touch_group(const struct dialogue_part *part, struct rj_string id);
-struct finding finding_of(const struct dialogue_part *part, enum rj_rule rule, const struct member *member,
-                          const struct rj_check_message *response); /* response NULL: the request's frame */
-void expect_next_join(const struct dialogue_part *part, enum expectation_kind kind, struct group *group,
-                      struct rj_string member_id, uint64_t frame);
-void forget_expectations(struct rj_checker *checker, const struct group *group, struct rj_string member_id);
+struct group *rj_touch_group(const struct dialogue_part *part, struct rj_string id);
+struct finding rj_finding_of(const struct dialogue_part *part, enum rj_rule rule, const struct member *member,
+                             const struct rj_check_message *response); /* response NULL: the request's frame */
+void rj_expect_next_join(const struct dialogue_part *part, enum expectation_kind kind, struct group *group,
+                         struct rj_string member_id, uint64_t frame);
+void rj_forget_expectations(struct rj_checker *checker, const struct group *group, struct rj_string member_id);
 /* Rules on a request that carries a member id and a generation (Heartbeat, SyncGroup, OffsetCommit). */
-struct member *generation_used(const struct dialogue_part *part, struct group *group, struct rj_string member_id,
-                               int32_t generation);
-void id_used(const struct dialogue_part *part, const struct member *member); /* t-leave-final */
+struct member *rj_generation_used(const struct dialogue_part *part, struct group *group, struct rj_string member_id,
+                                  int32_t generation);
+void rj_id_used(const struct dialogue_part *part, const struct member *member); /* t-leave-final */
 /* What an answer to such a request says about the member. */
-void member_answered(const struct dialogue_part *part, struct group *group, struct member *member, int32_t generation,
-                     struct rj_string instance_id, int16_t error, const struct rj_check_message *response);
-void coordinator_trouble(struct group *group, int16_t error, uint64_t frame);
-void remove_member(struct member *member, enum member_state state, uint64_t frame);
+void rj_member_answered(const struct dialogue_part *part, struct group *group, struct member *member,
+                        int32_t generation,
+                        struct rj_string instance_id, int16_t error, const struct rj_check_message *response);
+void rj_coordinator_trouble(struct group *group, int16_t error, uint64_t frame);
+void rj_remove_member(struct member *member, enum member_state state, uint64_t frame);
 
 /* ---- embedded.c: what members put inside JoinGroup and SyncGroup. Memory is scratch. ---------------------------- */
 
-bool read_subscription(struct rj_checker *checker, struct rj_bytes bytes,
-                       struct rj_consumer_protocol_subscription *subscription);
+bool rj_read_subscription(struct rj_checker *checker, struct rj_bytes bytes,
+                          struct rj_consumer_protocol_subscription *subscription);
 /* An empty assignment is legal and holds nothing. */
-bool read_assignment(struct rj_checker *checker, struct rj_bytes bytes,
-                     struct rj_consumer_protocol_assignment *assignment);
-bool is_disjoint_assignor(struct rj_string protocol_name);
-bool is_cooperative(struct rj_string protocol_name);
+bool rj_read_assignment(struct rj_checker *checker, struct rj_bytes bytes,
+                        struct rj_consumer_protocol_assignment *assignment);
+bool rj_is_disjoint_assignor(struct rj_string protocol_name);
+bool rj_is_cooperative(struct rj_string protocol_name);
 
 #endif

@@ -17,35 +17,36 @@ static bool same_plan(const struct rj_sync_group_request *a, const struct rj_syn
 static void remember_plan(const struct dialogue_part *part, const struct group *group, const struct member *member)
 {
     const struct rj_sync_group_request *body = part->request->body;
-    struct generation *generation = find_generation(group, body->generation_id);
+    struct generation *generation = rj_find_generation(group, body->generation_id);
     if (generation == NULL || !same(generation->leader, member->id) || generation->list == NULL ||
         generation->list->body == NULL || !same(generation->list_receiver, member->id) ||
         ((const struct rj_join_group_response *)generation->list->body)->skip_assignment)
         return; /* only who was given the list in sight makes the plan; a leader that returned sends none */
     if (generation->plan == NULL)
-        generation->plan = hold(part->request);
+        generation->plan = rj_hold(part->request);
     else if (!same_plan(generation->plan->body, body))
         generation->plan_unsure = true;
 }
 
-void sync_request(const struct dialogue_part *part)
+void rj_check_sync_request(const struct dialogue_part *part)
 {
     const struct rj_sync_group_request *body = part->request->body;
-    struct group *group = touch_group(part, body->group_id);
-    struct member *member = group ? generation_used(part, group, body->member_id, body->generation_id) : NULL;
+    struct group *group = rj_touch_group(part, body->group_id);
+    struct member *member = group ? rj_generation_used(part, group, body->member_id, body->generation_id) : NULL;
     if (member == NULL)
         return;
     member->sync_pending = true;
     member->seen_ms = part->request->time_ms;
     remember_plan(part, group, member);
-    if (group->blind || !member->born || !was_given(member, body->generation_id))
+    if (group->blind || !member->born || !rj_was_given(member, body->generation_id))
         return;
-    if (judged(part->checker, RJ_RULE_T_SYNC_AFTER_JOIN, body->generation_id == member->generation))
+    if (rj_judged(part->checker, RJ_RULE_T_SYNC_AFTER_JOIN, body->generation_id == member->generation))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_SYNC_AFTER_JOIN, member, NULL);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_SYNC_AFTER_JOIN, member, NULL);
     finding.other_frame = member->generation_frame;
-    expected(report(part->checker, &finding, "SyncGroup carries generation %d after the member was given generation %d",
-                    (int)body->generation_id, (int)member->generation), "generation %d", (int)member->generation);
+    rj_expected(rj_report(part->checker, &finding,
+                          "SyncGroup carries generation %d after the member was given generation %d",
+                          (int)body->generation_id, (int)member->generation), "generation %d", (int)member->generation);
 }
 
 static void judge_bytes(const struct dialogue_part *part, const struct member *member,
@@ -64,46 +65,47 @@ static void judge_bytes(const struct dialogue_part *part, const struct member *m
         return; /* it may have taken the place of an id that stands there */
     bool holds = sent.len == body->assignment.len &&
                  (sent.len == 0 || memcmp(sent.data, body->assignment.data, (size_t)sent.len) == 0);
-    if (judged(part->checker, RJ_RULE_T_SYNC_BYTES, holds))
+    if (rj_judged(part->checker, RJ_RULE_T_SYNC_BYTES, holds))
         return;
-    struct finding finding = finding_of(part, RJ_RULE_T_SYNC_BYTES, member, response);
+    struct finding finding = rj_finding_of(part, RJ_RULE_T_SYNC_BYTES, member, response);
     finding.third_frame = generation->plan->frame;
-    expected(report(part->checker, &finding, "the member is given %d bytes of assignment, which are not those that the "
-                    "leader sent for it", (int)body->assignment.len), "the leader's %d bytes", (int)sent.len);
+    rj_expected(rj_report(part->checker, &finding,
+                          "the member is given %d bytes of assignment, which are not those that the "
+                          "leader sent for it", (int)body->assignment.len), "the leader's %d bytes", (int)sent.len);
 }
 
 static void remember_assignment(struct rj_checker *checker, struct member *member, struct rj_bytes bytes)
 {
     struct rj_consumer_protocol_assignment assignment;
-    list_release(checker, &member->previous_assignment);
+    rj_list_release(checker, &member->previous_assignment);
     member->previous_assignment = member->assignment;
     member->assignment = (struct list){0};
-    if (!read_assignment(checker, bytes, &assignment))
+    if (!rj_read_assignment(checker, bytes, &assignment))
         return;
     for (int32_t i = 0; i < assignment.assigned_partitions.count; i++)
         for (int32_t j = 0; j < assignment.assigned_partitions.items[i].partitions.count; j++) {
-            struct partition *partition = list_add(checker, &member->assignment, sizeof(*partition));
+            struct partition *partition = rj_list_add(checker, &member->assignment, sizeof(*partition));
             if (partition != NULL)
-                *partition = (struct partition){intern(checker, assignment.assigned_partitions.items[i].topic),
+                *partition = (struct partition){rj_intern(checker, assignment.assigned_partitions.items[i].topic),
                                                 assignment.assigned_partitions.items[i].partitions.items[j]};
         }
 }
 
-void sync_response(const struct dialogue_part *part, const struct rj_check_message *response)
+void rj_check_sync_response(const struct dialogue_part *part, const struct rj_check_message *response)
 {
     const struct rj_sync_group_request *request = part->request->body;
     const struct rj_sync_group_response *body = response->body;
-    struct group *group = touch_group(part, request->group_id);
-    struct member *member = group ? find_member(group, intern(part->checker, request->member_id)) : NULL;
+    struct group *group = rj_touch_group(part, request->group_id);
+    struct member *member = group ? rj_find_member(group, rj_intern(part->checker, request->member_id)) : NULL;
     if (group == NULL || group->is_consumer)
         return;
     if (member != NULL)
         member->sync_pending = false;
-    member_answered(part, group, member, request->generation_id, request->group_instance_id, body->error_code,
-                    response);
+    rj_member_answered(part, group, member, request->generation_id, request->group_instance_id, body->error_code,
+                       response);
     if (body->error_code != RJ_KAFKA_NONE || member == NULL)
         return;
-    struct generation *generation = find_generation(group, request->generation_id);
+    struct generation *generation = rj_find_generation(group, request->generation_id);
     judge_bytes(part, member, generation, response);
     if (member->synced_generation != request->generation_id) {
         member->synced_generation = request->generation_id;
@@ -115,5 +117,5 @@ void sync_response(const struct dialogue_part *part, const struct rj_check_messa
         }
     }
     if (generation != NULL && !generation->plan_judged && generation->plan != NULL)
-        plan_accepted(part, group, generation, response);
+        rj_plan_accepted(part, group, generation, response);
 }

@@ -46,10 +46,10 @@ static void report(struct comparer *c, const struct rj_schema_field *field, bool
         struct text text = text_in(texts[i], VALUE_TEXT_LEN);
         struct rj_writer writer = {write_text, &text};
         if (sides[i] != NULL && field != NULL)
-            (whole ? json_print_field : json_print_element)(field, c->version, sides[i], &writer);
+            (whole ? rj_json_print_field : rj_json_print_element)(field, c->version, sides[i], &writer);
     }
     struct text text = text_in(path_text, sizeof(path_text));
-    text_add_path(&text, path);
+    rj_text_add_path(&text, path);
     c->differ(c->context, &(struct rj_difference){path_text, left != NULL ? texts[0] : NULL,
                                                   right != NULL ? texts[1] : NULL});
 }

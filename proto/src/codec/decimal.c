@@ -164,7 +164,7 @@ static size_t print_finite(double value, char *out, size_t at)
     return at;
 }
 
-size_t decimal_print(double value, char out[DECIMAL_LEN_MAX])
+size_t rj_decimal_print(double value, char out[DECIMAL_LEN_MAX])
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof(bits));
@@ -279,7 +279,7 @@ static uint64_t nearest(struct big *above, struct big *below)
                            : (uint64_t)biased << 52 | (quotient & ((UINT64_C(1) << 52) - 1));
 }
 
-bool decimal_parse(const char *text, size_t len, double *value)
+bool rj_decimal_parse(const char *text, size_t len, double *value)
 {
     struct number number;
     if (!scan(text, text + len, &number))

@@ -9,9 +9,9 @@ enum { DECIMAL_LEN_MAX = 32 };
 
 /* The shortest digits that read back as value, laid out as Java's Double.toString does: 1.0, 1.5E10, NaN, -Infinity.
  * Returns the length; no NUL. */
-size_t decimal_print(double value, char out[DECIMAL_LEN_MAX]);
+size_t rj_decimal_print(double value, char out[DECIMAL_LEN_MAX]);
 
 /* The double nearest to a JSON number ([-]digits[.digits][e[+-]digits]); false when text is none. */
-bool decimal_parse(const char *text, size_t len, double *value);
+bool rj_decimal_parse(const char *text, size_t len, double *value);
 
 #endif

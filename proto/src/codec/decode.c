@@ -22,10 +22,10 @@ static enum rj_err fail_short(const struct decoder *d, const struct path *path, 
 {
     char expected[64];
     struct text text = text_in(expected, sizeof(expected));
-    text_add(&text, "at least ");
-    text_add_number(&text, (int64_t)needed);
-    text_add(&text, needed == 1 ? " byte" : " bytes");
-    return fault_set_number(&d->place, RJ_ERR_SHORT, offset(d), path, "bytes left: ", (int64_t)left(d), expected);
+    rj_text_add(&text, "at least ");
+    rj_text_add_number(&text, (int64_t)needed);
+    rj_text_add(&text, needed == 1 ? " byte" : " bytes");
+    return rj_fault_set_number(&d->place, RJ_ERR_SHORT, offset(d), path, "bytes left: ", (int64_t)left(d), expected);
 }
 
 /* As Kafka reads it: at most 5 bytes, what does not fit 32 bits is dropped. */
@@ -42,11 +42,11 @@ static enum rj_err read_varint(struct decoder *d, uint32_t *value, const struct 
             return RJ_OK;
         }
     }
-    return fault_set(&d->place, RJ_ERR_VARINT, offset(d), path, "5 bytes with the high bit set",
-                     "a varint of at most 5 bytes");
+    return rj_fault_set(&d->place, RJ_ERR_VARINT, offset(d), path, "5 bytes with the high bit set",
+                        "a varint of at most 5 bytes");
 }
 
-void *decoder_take(struct decoder *d, size_t size)
+void *rj_decoder_take(struct decoder *d, size_t size)
 {
     if (size > d->arena_limit_len - d->arena->used_len)
         return NULL;
@@ -57,8 +57,8 @@ void *decoder_take(struct decoder *d, size_t size)
 static enum rj_err fail_memory(const struct decoder *d, const struct path *path, size_t size)
 {
     bool limit = size > d->arena_limit_len - d->arena->used_len;
-    return fault_set_number(&d->place, limit ? RJ_ERR_LIMIT : RJ_ERR_MEMORY, offset(d), path, "bytes needed: ",
-                            (int64_t)size, limit ? "64 KiB + 24 times the input" : "memory from the allocator");
+    return rj_fault_set_number(&d->place, limit ? RJ_ERR_LIMIT : RJ_ERR_MEMORY, offset(d), path, "bytes needed: ",
+                               (int64_t)size, limit ? "64 KiB + 24 times the input" : "memory from the allocator");
 }
 
 /* Length or count in the encoding of this version; negative is null. */
@@ -84,7 +84,7 @@ static enum rj_err check_null(const struct decoder *d, const struct rj_schema_fi
 {
     if (rj_in_range(field->nullable, d->place.version))
         return RJ_OK;
-    return fault_set_number(&d->place, RJ_ERR_NULL, at, path, "length ", length, "a length that is not negative");
+    return rj_fault_set_number(&d->place, RJ_ERR_NULL, at, path, "length ", length, "a length that is not negative");
 }
 
 /* Strings, bytes and records: views into the input. nullable is false for the elements of an array. */
@@ -98,15 +98,15 @@ static enum rj_err read_view(struct decoder *d, const struct rj_schema_field *fi
         return err;
     if (length < 0) {
         if (is_element)
-            return fault_set_number(&d->place, RJ_ERR_NULL, at, path, "length ", length,
-                                    "a length that is not negative");
+            return rj_fault_set_number(&d->place, RJ_ERR_NULL, at, path, "length ", length,
+                                       "a length that is not negative");
         err = check_null(d, field, at, length, path);
         if (err == RJ_OK)
             *(struct rj_bytes *)out = RJ_NULL_BYTES;
         return err;
     }
     if (field->type == RJ_TYPE_STRING && length > STRING_LEN_MAX)
-        return fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "length ", length, "at most 32767");
+        return rj_fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "length ", length, "at most 32767");
     if ((size_t)length > left(d))
         return fail_short(d, path, (size_t)length);
     *(struct rj_bytes *)out = (struct rj_bytes){d->at, length};
@@ -180,9 +180,9 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
     if (count == 0)
         return RJ_OK;
     if ((size_t)count > left(d)) /* no element takes less than a byte */
-        return fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "count ", count, "no more than the bytes left");
+        return rj_fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "count ", count, "no more than the bytes left");
     size_t size = memory_size(field);
-    out->items = decoder_take(d, (size_t)count * size);
+    out->items = rj_decoder_take(d, (size_t)count * size);
     if (out->items == NULL)
         return fail_memory(d, path, (size_t)count * size);
     struct path step = {path->up, path->name, 0};
@@ -200,7 +200,7 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
 static enum rj_err new_pointer(struct decoder *d, const struct rj_schema_field *field, void **out,
                                const struct path *path)
 {
-    *out = decoder_take(d, field->element->size);
+    *out = rj_decoder_take(d, field->element->size);
     if (*out == NULL)
         return fail_memory(d, path, field->element->size);
     rj_struct_init(field->element, *out);
@@ -260,7 +260,7 @@ static enum rj_err keep_unknown(struct decoder *d, struct rj_unknown_tags **tags
         return fail_short(d, path, size);
     if (*tags == NULL) {
         size_t len = sizeof(**tags) + (size_t)rest * sizeof(*(*tags)->items);
-        struct rj_unknown_tags *fresh = decoder_take(d, len);
+        struct rj_unknown_tags *fresh = rj_decoder_take(d, len);
         if (fresh == NULL)
             return fail_memory(d, path, len);
         *fresh = (struct rj_unknown_tags){(struct rj_unknown_tag *)(void *)(fresh + 1), 0};
@@ -301,7 +301,7 @@ static enum rj_err set_tagged_pointers(struct decoder *d, const struct rj_schema
     return err;
 }
 
-enum rj_err decoder_read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
+enum rj_err rj_decoder_read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
                                const struct path *up)
 {
     struct path path = {up, "taggedFields", -1};
@@ -312,8 +312,8 @@ enum rj_err decoder_read_tagged(struct decoder *d, const struct rj_schema_struct
     if (err != RJ_OK || (int32_t)count < 0)
         return err;
     if (count > left(d) / 2) /* a tag and a size each */
-        return fault_set_number(&d->place, RJ_ERR_LENGTH, offset(d), &path, "count ", count,
-                                "no more than half of the bytes left");
+        return rj_fault_set_number(&d->place, RJ_ERR_LENGTH, offset(d), &path, "count ", count,
+                                   "no more than half of the bytes left");
     for (uint32_t i = 0; i < count; i++) {
         path.index = (int32_t)i;
         if ((err = read_varint(d, &tag, &path)) != RJ_OK || (err = read_varint(d, &size, &path)) != RJ_OK)
@@ -338,7 +338,7 @@ static enum rj_err read_struct(struct decoder *d, const struct rj_schema_struct 
         if (err != RJ_OK)
             return err;
     }
-    return d->flexible ? decoder_read_tagged(d, rows, out, up) : RJ_OK;
+    return d->flexible ? rj_decoder_read_tagged(d, rows, out, up) : RJ_OK;
 }
 
 enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
@@ -353,15 +353,15 @@ enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t ver
     *consumed_len = 0;
     if (!rj_in_range(schema->versions, version)) {
         rj_message_init(schema, message);
-        return fault_set_number(&d.place, RJ_ERR_VERSION, 0, NULL, "version ", version, "a version of this message");
+        return rj_fault_set_number(&d.place, RJ_ERR_VERSION, 0, NULL, "version ", version, "a version of this message");
     }
-    struct arena_mark mark = arena_mark(arena);
+    struct arena_mark mark = rj_arena_mark(arena);
     d.place.fault = NULL;
-    if (plan_decode(&d, plan_of(schema, version), message)) {
+    if (rj_plan_decode(&d, plan_of(schema, version), message)) {
         *consumed_len = offset(&d);
         return RJ_OK;
     }
-    arena_rewind(arena, &mark);
+    rj_arena_rewind(arena, &mark);
     d.place.fault = fault;
     d.at = data;
     rj_message_init(schema, message);
@@ -378,6 +378,6 @@ enum rj_err rj_decode(const struct rj_message_schema *schema, int16_t version, s
     if (err != RJ_OK || consumed_len == (size_t)input.len)
         return err;
     struct place place = {schema, version, fault};
-    return fault_set_number(&place, RJ_ERR_TRAILING, consumed_len, NULL, "bytes left: ",
-                            (int64_t)((size_t)input.len - consumed_len), "the end of the message");
+    return rj_fault_set_number(&place, RJ_ERR_TRAILING, consumed_len, NULL, "bytes left: ",
+                               (int64_t)((size_t)input.len - consumed_len), "the end of the message");
 }

@@ -14,11 +14,11 @@ struct decoder {
 };
 
 /* From the arena, within the budget; NULL when either says no. */
-void *decoder_take(struct decoder *d, size_t size);
+void *rj_decoder_take(struct decoder *d, size_t size);
 /* The tagged fields that end a structure. */
-enum rj_err decoder_read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
-                                const struct path *up);
+enum rj_err rj_decoder_read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
+                                   const struct path *up);
 /* The whole message by its plan; false: something is unusual, ask the walker. */
-bool plan_decode(struct decoder *d, const struct plan *plan, void *message);
+bool rj_plan_decode(struct decoder *d, const struct plan *plan, void *message);
 
 #endif

@@ -55,7 +55,7 @@ static bool struct_is_default(const struct rj_schema_struct *rows, const void *s
             return false;
     }
     for (uint32_t i = 0; i < rows->field_count; i++)
-        if (!is_default(&rows->fields[i], const_member_of(structure, &rows->fields[i])))
+        if (!rj_is_default(&rows->fields[i], const_member_of(structure, &rows->fields[i])))
             return false;
     return true;
 }
@@ -84,7 +84,7 @@ static bool number_is_default(const struct rj_schema_field *field, const void *m
     return false;
 }
 
-bool is_default(const struct rj_schema_field *field, const void *member)
+bool rj_is_default(const struct rj_schema_field *field, const void *member)
 {
     bool null = field->default_kind == RJ_DEFAULT_NULL;
     if (field->flags & RJ_FIELD_ARRAY) {

@@ -75,7 +75,7 @@ static enum rj_err check_null(const struct encoder *e, const struct rj_schema_fi
 {
     if (rj_in_range(field->nullable, e->place.version))
         return RJ_OK;
-    return fault_set(&e->place, RJ_ERR_NULL, e->len, path, "null", "a value: this version allows no null");
+    return rj_fault_set(&e->place, RJ_ERR_NULL, e->len, path, "null", "a value: this version allows no null");
 }
 
 static enum rj_err write_view(struct encoder *e, const struct rj_schema_field *field, bool is_element,
@@ -84,14 +84,14 @@ static enum rj_err write_view(struct encoder *e, const struct rj_schema_field *f
     struct rj_bytes view = *(const struct rj_bytes *)member;
     if (view.data == NULL) {
         if (is_element)
-            return fault_set(&e->place, RJ_ERR_NULL, e->len, path, "null", "a value: an array holds no null");
+            return rj_fault_set(&e->place, RJ_ERR_NULL, e->len, path, "null", "a value: an array holds no null");
         enum rj_err err = check_null(e, field, path);
         if (err == RJ_OK)
             write_length(e, field, false, -1);
         return err;
     }
     if (view.len < 0 || (field->type == RJ_TYPE_STRING && view.len > STRING_LEN_MAX))
-        return fault_set_number(&e->place, RJ_ERR_VALUE, e->len, path, "length ", view.len, "at most 32767");
+        return rj_fault_set_number(&e->place, RJ_ERR_VALUE, e->len, path, "length ", view.len, "at most 32767");
     write_length(e, field, false, view.len);
     uint8_t *out = room(e, (size_t)view.len);
     if (out != NULL)
@@ -177,13 +177,13 @@ static const struct rj_schema_field *next_tagged(const struct rj_schema_struct *
     for (uint32_t i = 0; i < rows->field_count; i++) {
         const struct rj_schema_field *field = &rows->fields[i];
         if (is_tagged(field, version) && field->tag > after && (next == NULL || field->tag < next->tag) &&
-            !is_default(field, const_member_of(structure, field)))
+            !rj_is_default(field, const_member_of(structure, field)))
             next = field;
     }
     return next;
 }
 
-enum rj_err encoder_write_tagged(struct encoder *e, const struct rj_schema_struct *rows, const void *structure,
+enum rj_err rj_encoder_write_tagged(struct encoder *e, const struct rj_schema_struct *rows, const void *structure,
                                 const struct path *up)
 {
     const struct rj_unknown_tags *unknown = const_unknown_tags_of(structure, rows);
@@ -207,8 +207,8 @@ enum rj_err encoder_write_tagged(struct encoder *e, const struct rj_schema_struc
         const struct rj_unknown_tag *own = &unknown->items[i];
         path.index = i++;
         if (own->tag <= last_tag)
-            return fault_set_number(&e->place, RJ_ERR_TAG, e->len, &path, "tag ", own->tag,
-                                    "tags in rising order");
+            return rj_fault_set_number(&e->place, RJ_ERR_TAG, e->len, &path, "tag ", own->tag,
+                                       "tags in rising order");
         last_tag = own->tag;
         write_varint(e, own->tag);
         write_varint(e, (uint32_t)own->value.len);
@@ -226,10 +226,10 @@ static enum rj_err write_struct(struct encoder *e, const struct rj_schema_struct
         const struct rj_schema_field *field = &rows->fields[i];
         enum rj_err err = RJ_OK;
         if (!rj_in_range(field->versions, e->place.version)) {
-            if (!(field->flags & RJ_FIELD_IGNORABLE) && !is_default(field, const_member_of(structure, field))) {
+            if (!(field->flags & RJ_FIELD_IGNORABLE) && !rj_is_default(field, const_member_of(structure, field))) {
                 struct path path = {up, field->name, -1};
-                err = fault_set(&e->place, RJ_ERR_VALUE, e->len, &path, "a value",
-                                "the default: this version has no such field");
+                err = rj_fault_set(&e->place, RJ_ERR_VALUE, e->len, &path, "a value",
+                                   "the default: this version has no such field");
             }
         } else if (!is_tagged(field, e->place.version)) {
             err = write_field(e, field, structure, up);
@@ -237,14 +237,14 @@ static enum rj_err write_struct(struct encoder *e, const struct rj_schema_struct
         if (err != RJ_OK)
             return err;
     }
-    return e->flexible ? encoder_write_tagged(e, rows, structure, up) : RJ_OK;
+    return e->flexible ? rj_encoder_write_tagged(e, rows, structure, up) : RJ_OK;
 }
 
 static enum rj_err encode(struct encoder *e, const void *message)
 {
     if (!rj_in_range(e->place.schema->versions, e->place.version))
-        return fault_set_number(&e->place, RJ_ERR_VERSION, 0, NULL, "version ", e->place.version,
-                                "a version of this message");
+        return rj_fault_set_number(&e->place, RJ_ERR_VERSION, 0, NULL, "version ", e->place.version,
+                                   "a version of this message");
     e->flexible = e->place.version >= e->place.schema->flexible_from;
     return write_struct(e, e->place.schema->root, message, NULL);
 }
@@ -262,7 +262,7 @@ enum rj_err rj_encode(const struct rj_message_schema *schema, int16_t version, c
                       size_t out_len, size_t *len, struct rj_fault *fault)
 {
     struct encoder e = {.out = out, .out_len = out_len, .place = {schema, version, NULL}, .flexible = true};
-    if (rj_in_range(schema->versions, version) && plan_encode(&e, plan_of(schema, version), message)) {
+    if (rj_in_range(schema->versions, version) && rj_plan_encode(&e, plan_of(schema, version), message)) {
         *len = e.len;
         return RJ_OK;
     }
@@ -271,7 +271,7 @@ enum rj_err rj_encode(const struct rj_message_schema *schema, int16_t version, c
     enum rj_err err = encode(&e, message);
     *len = e.len;
     if (err == RJ_OK && e.len > out_len)
-        return fault_set_number(&e.place, RJ_ERR_SPACE, out_len, NULL, "room: ", (int64_t)out_len,
-                                "as much as rj_encoded_len says");
+        return rj_fault_set_number(&e.place, RJ_ERR_SPACE, out_len, NULL, "room: ", (int64_t)out_len,
+                                   "as much as rj_encoded_len says");
     return err;
 }

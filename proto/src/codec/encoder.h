@@ -14,9 +14,9 @@ struct encoder {
 };
 
 /* The tagged fields that end a structure. */
-enum rj_err encoder_write_tagged(struct encoder *e, const struct rj_schema_struct *rows, const void *structure,
-                                 const struct path *up);
+enum rj_err rj_encoder_write_tagged(struct encoder *e, const struct rj_schema_struct *rows, const void *structure,
+                                    const struct path *up);
 /* The whole message by its plan; false: something is unusual, ask the walker. */
-bool plan_encode(struct encoder *e, const struct plan *plan, const void *message);
+bool rj_plan_encode(struct encoder *e, const struct plan *plan, const void *message);
 
 #endif

@@ -9,10 +9,10 @@
 #define UNKNOWN_TAGS_NAME "_unknownTaggedFields"
 
 /* The value of one field as JSON. */
-void json_print_field(const struct rj_schema_field *field, int16_t version, const void *member,
-                      const struct rj_writer *writer);
+void rj_json_print_field(const struct rj_schema_field *field, int16_t version, const void *member,
+                         const struct rj_writer *writer);
 /* One element of an array field. */
-void json_print_element(const struct rj_schema_field *field, int16_t version, const void *element,
-                        const struct rj_writer *writer);
+void rj_json_print_element(const struct rj_schema_field *field, int16_t version, const void *element,
+                           const struct rj_writer *writer);
 
 #endif

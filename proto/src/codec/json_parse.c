@@ -29,12 +29,12 @@ static enum rj_err fail_err(const struct parser *p, enum rj_err err, const struc
         size_t len = (size_t)(p->end - p->at) < sizeof(piece) - 1 ? (size_t)(p->end - p->at) : sizeof(piece) - 1;
         memcpy(piece, p->at, len);
         piece[len] = '\0';
-        text_add(&text, piece);
+        rj_text_add(&text, piece);
         for (size_t i = 0; i < text.len; i++)
             if ((uint8_t)found[i] < 0x20 || (uint8_t)found[i] >= 0x7f)
                 found[i] = '?';
     }
-    return fault_set(&p->place, err, (size_t)(p->at - p->start), path, found, expected);
+    return rj_fault_set(&p->place, err, (size_t)(p->at - p->start), path, found, expected);
 }
 
 static enum rj_err fail(const struct parser *p, const struct path *path, const char *expected)
@@ -244,7 +244,7 @@ static enum rj_err parse_double(struct parser *p, double *out, const struct path
             return RJ_OK;
         }
     struct rj_string token = number_token(p);
-    if (decimal_parse(token.data, (size_t)token.len, out))
+    if (rj_decimal_parse(token.data, (size_t)token.len, out))
         return RJ_OK;
     p->at = token.data;
     return fail(p, path, "a number");
@@ -510,7 +510,7 @@ enum rj_err rj_parse_json(const struct rj_message_schema *schema, int16_t versio
     struct parser p = {data, data, data + text.len, arena, {schema, version, fault}};
     rj_message_init(schema, message);
     if (!rj_in_range(schema->versions, version))
-        return fault_set_number(&p.place, RJ_ERR_VERSION, 0, NULL, "version ", version, "a version of this message");
+        return rj_fault_set_number(&p.place, RJ_ERR_VERSION, 0, NULL, "version ", version, "a version of this message");
     enum rj_err err = parse_struct(&p, schema->root, message, NULL);
     skip_blanks(&p);
     return err == RJ_OK && p.at != p.end ? fail(&p, NULL, "the end of the text") : err;

@@ -11,7 +11,7 @@ static void put_number(const struct rj_writer *writer, int64_t number)
 {
     char digits[24];
     struct text text = text_in(digits, sizeof(digits));
-    text_add_number(&text, number);
+    rj_text_add_number(&text, number);
     writer->write(writer->context, digits, text.len);
 }
 
@@ -91,7 +91,7 @@ static void put_bytes(const struct rj_writer *writer, struct rj_bytes bytes) { p
 static void put_double(const struct rj_writer *writer, double value)
 {
     char out[DECIMAL_LEN_MAX];
-    size_t len = decimal_print(value, out);
+    size_t len = rj_decimal_print(value, out);
     bool word = out[len - 1] == 'N' || out[len - 1] == 'y';
     put(writer, word ? "\"" : "");
     writer->write(writer->context, out, len);
@@ -119,12 +119,12 @@ static void put_struct(const struct rj_writer *writer, const struct rj_schema_st
     for (uint32_t i = 0; i < rows->field_count; i++) {
         const struct rj_schema_field *field = &rows->fields[i];
         const void *member = const_member_of(structure, field);
-        if (!rj_in_range(field->versions, version) || (is_tagged(field, version) && is_default(field, member)))
+        if (!rj_in_range(field->versions, version) || (is_tagged(field, version) && rj_is_default(field, member)))
             continue;
         put(writer, first ? "\"" : ",\"");
         put(writer, field->name);
         put(writer, "\":");
-        json_print_field(field, version, member, writer);
+        rj_json_print_field(field, version, member, writer);
         first = false;
     }
     if (rows->unknown_tags_offset != RJ_NO_UNKNOWN_TAGS) {
@@ -135,8 +135,8 @@ static void put_struct(const struct rj_writer *writer, const struct rj_schema_st
     put(writer, "}");
 }
 
-void json_print_element(const struct rj_schema_field *field, int16_t version, const void *element,
-                        const struct rj_writer *writer)
+void rj_json_print_element(const struct rj_schema_field *field, int16_t version, const void *element,
+                           const struct rj_writer *writer)
 {
     switch ((enum rj_type)field->type) {
     case RJ_TYPE_BOOL: put(writer, *(const bool *)element ? "true" : "false"); break;
@@ -167,8 +167,8 @@ void json_print_element(const struct rj_schema_field *field, int16_t version, co
     }
 }
 
-void json_print_field(const struct rj_schema_field *field, int16_t version, const void *member,
-                      const struct rj_writer *writer)
+void rj_json_print_field(const struct rj_schema_field *field, int16_t version, const void *member,
+                         const struct rj_writer *writer)
 {
     if (is_pointer(field)) {
         const void *element = *(void *const *)member;
@@ -179,7 +179,7 @@ void json_print_field(const struct rj_schema_field *field, int16_t version, cons
         return;
     }
     if (!(field->flags & RJ_FIELD_ARRAY)) {
-        json_print_element(field, version, member, writer);
+        rj_json_print_element(field, version, member, writer);
         return;
     }
     const struct any_array *array = member;
@@ -191,7 +191,7 @@ void json_print_field(const struct rj_schema_field *field, int16_t version, cons
     for (int32_t i = 0; i < array->count; i++) {
         if (i > 0)
             put(writer, ",");
-        json_print_element(field, version, (const char *)array->items + (size_t)i * memory_size(field), writer);
+        rj_json_print_element(field, version, (const char *)array->items + (size_t)i * memory_size(field), writer);
     }
     put(writer, "]");
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void text_add(struct text *text, const char *piece)
+void rj_text_add(struct text *text, const char *piece)
 {
     size_t len = strlen(piece), room = text->size - 1 - text->len;
     if (len > room) {
@@ -17,7 +17,7 @@ void text_add(struct text *text, const char *piece)
     text->out[text->len] = '\0';
 }
 
-void text_add_number(struct text *text, int64_t number)
+void rj_text_add_number(struct text *text, int64_t number)
 {
     char digits[24], *at = digits + sizeof(digits) - 1;
     uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
@@ -27,23 +27,23 @@ void text_add_number(struct text *text, int64_t number)
     while ((rest /= 10) != 0);
     if (number < 0)
         *--at = '-';
-    text_add(text, at);
+    rj_text_add(text, at);
 }
 
-void text_add_path(struct text *text, const struct path *path)
+void rj_text_add_path(struct text *text, const struct path *path)
 {
     if (path == NULL)
         return;
-    text_add_path(text, path->up);
+    rj_text_add_path(text, path->up);
     if (path->name != NULL) {
         if (text->len != 0)
-            text_add(text, ".");
-        text_add(text, path->name);
+            rj_text_add(text, ".");
+        rj_text_add(text, path->name);
     }
     if (path->index >= 0) {
-        text_add(text, "[");
-        text_add_number(text, path->index);
-        text_add(text, "]");
+        rj_text_add(text, "[");
+        rj_text_add_number(text, path->index);
+        rj_text_add(text, "]");
     }
 }
 
@@ -55,30 +55,30 @@ static void fault_fill(const struct place *place, enum rj_err err, size_t offset
     if (place->schema != NULL)
         fault->api_key = place->schema->api_key;
     struct text field = text_in(fault->field, sizeof(fault->field));
-    text_add_path(&field, path);
+    rj_text_add_path(&field, path);
     struct text wanted = text_in(fault->expected, sizeof(fault->expected));
-    text_add(&wanted, expected);
+    rj_text_add(&wanted, expected);
 }
 
-enum rj_err fault_set(const struct place *place, enum rj_err err, size_t offset, const struct path *path,
-                      const char *found, const char *expected)
+enum rj_err rj_fault_set(const struct place *place, enum rj_err err, size_t offset, const struct path *path,
+                         const char *found, const char *expected)
 {
     if (place->fault != NULL) {
         fault_fill(place, err, offset, path, expected);
         struct text text = text_in(place->fault->found, sizeof(place->fault->found));
-        text_add(&text, found);
+        rj_text_add(&text, found);
     }
     return err;
 }
 
-enum rj_err fault_set_number(const struct place *place, enum rj_err err, size_t offset, const struct path *path,
-                             const char *found, int64_t number, const char *expected)
+enum rj_err rj_fault_set_number(const struct place *place, enum rj_err err, size_t offset, const struct path *path,
+                                const char *found, int64_t number, const char *expected)
 {
     if (place->fault != NULL) {
         fault_fill(place, err, offset, path, expected);
         struct text text = text_in(place->fault->found, sizeof(place->fault->found));
-        text_add(&text, found);
-        text_add_number(&text, number);
+        rj_text_add(&text, found);
+        rj_text_add_number(&text, number);
     }
     return err;
 }

@@ -40,22 +40,22 @@ struct plan {
     const struct rj_schema_struct *rows;
     uint16_t size;            /* of the C structure */
     uint16_t least_len;       /* bytes on the wire, at least */
-    /* Where in plan_steps these begin: setting the defaults that are not zero; checking those of tagged fields;
+    /* Where in rj_plan_steps these begin: setting the defaults that are not zero; checking those of tagged fields;
      * writing, which first checks the fields that the version cannot carry; reading, which first sets these. */
     uint16_t init, tagged, write, read;
     uint16_t copied; /* 1: they are too many for that, so that defaults are to be copied before reading */
 };
 
-extern const struct plan_step plan_steps[];
-extern const struct plan plans[];
-extern const uint16_t plans_of_versions[];
+extern const struct plan_step rj_plan_steps[];
+extern const struct plan rj_plans[];
+extern const uint16_t rj_plans_of_versions[];
 
 static inline const struct plan *plan_of(const struct rj_message_schema *schema, int16_t version)
 {
-    return &plans[plans_of_versions[schema->first_plan + (uint32_t)(version - schema->versions.low)]];
+    return &rj_plans[rj_plans_of_versions[schema->first_plan + (uint32_t)(version - schema->versions.low)]];
 }
 
 /* Sets the element to its defaults. */
-void plan_init(const struct plan *plan, void *element);
+void rj_plan_init(const struct plan *plan, void *element);
 
 #endif

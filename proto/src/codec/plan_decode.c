@@ -20,18 +20,18 @@ static void set_default(const struct plan_step *step, void *member)
 }
 
 /* Sets the element to its defaults; it need not be zeroed before. */
-void plan_init(const struct plan *plan, void *element)
+void rj_plan_init(const struct plan *plan, void *element)
 {
     char *out = element;
     memset(out, 0, plan->size);
-    for (const struct plan_step *step = plan_steps + plan->init; step->op != OP_END; step++)
+    for (const struct plan_step *step = rj_plan_steps + plan->init; step->op != OP_END; step++)
         set_default(step, out + step->offset);
 }
 
 /* All elements alike: the first by its steps, the others as copies, twice as many each time. */
 static void init_elements(const struct plan *plan, char *items, size_t count)
 {
-    plan_init(plan, items);
+    rj_plan_init(plan, items);
     for (size_t done = 1; done < count;) {
         size_t more = done < count - done ? done : count - done;
         memcpy(items + done * plan->size, items, more * plan->size);
@@ -128,7 +128,7 @@ static const uint8_t *array(struct decoder *d, const struct plan *element, const
         return at;
     if ((uint64_t)count * element->least_len > (size_t)(d->end - at))
         return NULL;
-    char *items = decoder_take(d, (size_t)count * element->size);
+    char *items = rj_decoder_take(d, (size_t)count * element->size);
     if (items == NULL)
         return NULL;
     if (element->copied)
@@ -184,7 +184,7 @@ static const uint8_t *list(struct decoder *d, enum plan_op op, const uint8_t *at
         return at;
     if ((uint64_t)count * element_sizes[op].wire_len > (size_t)(d->end - at))
         return NULL;
-    void *items = decoder_take(d, (size_t)count * element_sizes[op].memory_len);
+    void *items = rj_decoder_take(d, (size_t)count * element_sizes[op].memory_len);
     if (items == NULL)
         return NULL;
     *out = (struct any_array){items, (int32_t)count};
@@ -194,7 +194,7 @@ static const uint8_t *list(struct decoder *d, enum plan_op op, const uint8_t *at
 static const uint8_t *embedded(struct decoder *d, const struct plan *plan, const uint8_t *at, void *member)
 {
     if (plan->copied)
-        plan_init(plan, member);
+        rj_plan_init(plan, member);
     return run(d, plan, at, member, 1);
 }
 
@@ -207,7 +207,7 @@ static const uint8_t *pointer(struct decoder *d, const struct plan *plan, const 
         if ((int8_t)*at++ < 0)
             return at;
     }
-    *out = decoder_take(d, plan->size);
+    *out = rj_decoder_take(d, plan->size);
     if (*out == NULL)
         return NULL;
     return embedded(d, plan, at, *out);
@@ -217,7 +217,7 @@ static const uint8_t *tags(struct decoder *d, const struct plan *plan, const uin
 {
     d->at = at;
     *unknown_tags_of(out, plan->rows) = NULL;
-    return decoder_read_tagged(d, plan->rows, out, NULL) == RJ_OK ? d->at : NULL;
+    return rj_decoder_read_tagged(d, plan->rows, out, NULL) == RJ_OK ? d->at : NULL;
 }
 
 /* Steps that do not come in tight loops. */
@@ -231,13 +231,13 @@ static const uint8_t *rare(struct decoder *d, const struct plan *plan, const str
         return at;
     }
     if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE)
-        return array(d, &plans[step->argument], at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, member);
+        return array(d, &rj_plans[step->argument], at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, member);
     if (op >= OP_LIST && op <= OP_COMPACT_LIST_NULLABLE)
         return list(d, (enum plan_op)step->argument, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, member);
     if (op == OP_STRUCT)
-        return embedded(d, &plans[step->argument], at, member);
+        return embedded(d, &rj_plans[step->argument], at, member);
     if (op == OP_POINTER || op == OP_POINTER_PRESENT)
-        return pointer(d, &plans[step->argument], at, op == OP_POINTER, member);
+        return pointer(d, &rj_plans[step->argument], at, op == OP_POINTER, member);
     return tags(d, plan, at, out);
 }
 
@@ -260,7 +260,7 @@ static const uint8_t *rare(struct decoder *d, const struct plan *plan, const str
 static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out, int32_t count)
 {
     const uint8_t *const end = d->end;
-    const struct plan_step *const first = plan_steps + plan->read;
+    const struct plan_step *const first = rj_plan_steps + plan->read;
     for (; count > 0; count--, out += plan->size) {
         for (const struct plan_step *step = first;; step++) {
             char *member = out + step->offset;
@@ -305,10 +305,10 @@ static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint
     return at;
 }
 
-bool plan_decode(struct decoder *d, const struct plan *plan, void *message)
+bool rj_plan_decode(struct decoder *d, const struct plan *plan, void *message)
 {
     if (plan->copied)
-        plan_init(plan, message);
+        rj_plan_init(plan, message);
     const uint8_t *at = run(d, plan, d->at, message, 1);
     if (at != NULL)
         d->at = at;

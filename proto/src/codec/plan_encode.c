@@ -152,7 +152,7 @@ static uint8_t *put_tags(const struct sink *sink, const struct plan *plan, uint8
 {
     struct encoder *e = sink->e;
     e->len = (size_t)(at - e->out);
-    if (encoder_write_tagged(e, plan->rows, in, NULL) != RJ_OK || e->len > e->out_len)
+    if (rj_encoder_write_tagged(e, plan->rows, in, NULL) != RJ_OK || e->len > e->out_len)
         return NULL;
     return e->out + e->len;
 }
@@ -182,13 +182,13 @@ static bool check_passes(const struct plan *plan, const struct plan_step *step, 
     case OP_CHECK_ZERO16: return memcmp(member, &zero, sizeof(zero)) == 0;
     case OP_CHECK_NULL: return *(const void *const *)member == NULL;
     case OP_CHECK_EMPTY: return ((const struct rj_bytes *)member)->data != NULL && ((const struct rj_bytes *)member)->len == 0;
-    default: return is_default(&plan->rows->fields[step->argument], member);
+    default: return rj_is_default(&plan->rows->fields[step->argument], member);
     }
 }
 
 static inline bool checks_pass(const struct plan *plan, uint16_t first, const char *in)
 {
-    for (const struct plan_step *step = plan_steps + first; step->op != OP_END; step++)
+    for (const struct plan_step *step = rj_plan_steps + first; step->op != OP_END; step++)
         if (!check_passes(plan, step, in + step->offset))
             return false;
     return true;
@@ -205,16 +205,16 @@ static uint8_t *rare(const struct sink *sink, const struct plan *plan, const str
         return check_passes(plan, step, member) ? at : NULL;
     if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE) {
         at = put_count(sink, at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, array);
-        return at == NULL ? NULL : run(sink, &plans[step->argument], at, array->items, array->count);
+        return at == NULL ? NULL : run(sink, &rj_plans[step->argument], at, array->items, array->count);
     }
     if (op >= OP_LIST && op <= OP_COMPACT_LIST_NULLABLE) {
         at = put_count(sink, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, array);
         return at == NULL ? NULL : put_list_items(sink, (enum plan_op)step->argument, at, array);
     }
     if (op == OP_STRUCT)
-        return run(sink, &plans[step->argument], at, member, 1);
+        return run(sink, &rj_plans[step->argument], at, member, 1);
     if (op == OP_POINTER || op == OP_POINTER_PRESENT)
-        return put_pointer(sink, &plans[step->argument], at, op == OP_POINTER, *(const char *const *)member);
+        return put_pointer(sink, &rj_plans[step->argument], at, op == OP_POINTER, *(const char *const *)member);
     return put_tags(sink, plan, at, in);
 }
 
@@ -243,7 +243,7 @@ static inline bool tags_are_empty(const struct plan *plan, const struct plan_ste
 static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in, int32_t count)
 {
     uint8_t *const end = sink->end;
-    const struct plan_step *const first = plan_steps + plan->write;
+    const struct plan_step *const first = rj_plan_steps + plan->write;
     for (; count > 0; count--, in += plan->size) {
         for (const struct plan_step *step = first;; step++) {
             const void *member = in + step->offset;
@@ -288,7 +288,7 @@ static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *a
     return at;
 }
 
-bool plan_encode(struct encoder *e, const struct plan *plan, const void *message)
+bool rj_plan_encode(struct encoder *e, const struct plan *plan, const void *message)
 {
     if (e->out == NULL)
         return false;

@@ -4366,7 +4366,7 @@ const struct rj_api_row rj_api_index[] = {
 const int rj_api_index_count = (int)(sizeof(rj_api_index) / sizeof(rj_api_index[0]));
 
 /* Steps of every structure and version: initialise, check, read or write. Equal ones are kept once. */
-const struct plan_step plan_steps[] = {
+const struct plan_step rj_plan_steps[] = {
     {OP_INT32, offsetof(struct rj_produce_request_partition_produce_data, index), 4},
     {OP_BYTES_NULLABLE, offsetof(struct rj_produce_request_partition_produce_data, records), 0},
     {OP_END, 0, 0},
@@ -13533,7 +13533,7 @@ const struct plan_step plan_steps[] = {
     {OP_END, 0, 0},
 };
 
-const struct plan plans[] = {
+const struct plan rj_plans[] = {
     {&rj_produce_request_partition_produce_data_rows, sizeof(struct rj_produce_request_partition_produce_data), 8, 7, 9, 0, 3, 0},
     {&rj_produce_request_topic_produce_data_rows, sizeof(struct rj_produce_request_topic_produce_data), 6, 18, 9, 10, 13, 0},
     {&rj_produce_request_rows, sizeof(struct rj_produce_request), 10, 9, 9, 20, 25, 0},
@@ -14477,7 +14477,7 @@ const struct plan plans[] = {
 };
 
 /* Plans of each message, its lowest version first. */
-const uint16_t plans_of_versions[] = {
+const uint16_t rj_plans_of_versions[] = {
     2, 2, 2, 3, 3, 3, 3, 3, 3, 6, 6, 6, 6, 8, /* ProduceRequest */
     11, 12, 15, 15, 15, 18, 18, 18, 22, 26, 29, 29, 29, 31, /* ProduceResponse */
     34, 34, 34, 35, 36, 39, 39, 41, 41, 44, 44, 45, 49, 52, 52, 53, 53, 56, 59, /* FetchRequest */

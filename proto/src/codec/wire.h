@@ -94,6 +94,6 @@ static inline bool is_tagged(const struct rj_schema_field *field, int16_t versio
 }
 
 /* Whether the member holds the field's default, unknown tags of embedded structures included. */
-bool is_default(const struct rj_schema_field *field, const void *member);
+bool rj_is_default(const struct rj_schema_field *field, const void *member);
 
 #endif

@@ -33,7 +33,8 @@ enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_fr
     if (frame.len < REQUEST_HEADER_FIXED_LEN) {
         struct path path = {NULL, frame.len < 2 ? "requestApiKey" : frame.len < 4 ? "requestApiVersion"
                                                                                   : "correlationId", -1};
-        return fault_set_number(&place, RJ_ERR_SHORT, 0, &path, "bytes: ", frame.len, "a header of at least 8 bytes");
+        return rj_fault_set_number(&place, RJ_ERR_SHORT, 0, &path, "bytes: ", frame.len,
+                                   "a header of at least 8 bytes");
     }
     request->api_key = (int16_t)get_u16(frame.data);
     request->version = (int16_t)get_u16(frame.data + 2);
@@ -41,11 +42,11 @@ enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_fr
     request->schema = rj_request_schema(request->api_key);
     struct path path = {NULL, "requestApiKey", -1};
     if (request->schema == NULL)
-        return fault_set_number(&place, RJ_ERR_API, 0, &path, "API key ", request->api_key, "an API key of Kafka's");
+        return rj_fault_set_number(&place, RJ_ERR_API, 0, &path, "API key ", request->api_key, "an API key of Kafka's");
     place = (struct place){request->schema, request->version, fault};
     path.name = "requestApiVersion";
     if (!rj_in_range(request->schema->versions, request->version))
-        return fault_set_number(&place, RJ_ERR_VERSION, 2, &path, "version ", request->version,
+        return rj_fault_set_number(&place, RJ_ERR_VERSION, 2, &path, "version ", request->version,
                                 "a version of this API");
     struct rj_request_header header;
     enum rj_err err = rj_decode_prefix(&rj_request_header_schema,
@@ -66,7 +67,7 @@ enum rj_err rj_decode_request_body(struct rj_bytes frame, struct rj_request_fram
     request->body = rj_arena_alloc(arena, request->schema->root->size);
     if (request->body == NULL) {
         struct place place = {request->schema, request->version, fault};
-        return fault_set(&place, RJ_ERR_MEMORY, 0, NULL, "no memory", "memory for the body");
+        return rj_fault_set(&place, RJ_ERR_MEMORY, 0, NULL, "no memory", "memory for the body");
     }
     return fault_shift(rj_decode(request->schema, request->version, body, arena, request->body, fault), fault,
                        request->body_offset);
@@ -78,7 +79,7 @@ enum rj_err rj_decode_response(struct rj_bytes frame, int16_t api_key, int16_t v
     *response = (struct rj_response_frame){.version = version, .schema = rj_response_schema(api_key)};
     struct place place = {NULL, version, fault};
     if (response->schema == NULL)
-        return fault_set_number(&place, RJ_ERR_API, 0, NULL, "API key ", api_key, "an API key of Kafka's");
+        return rj_fault_set_number(&place, RJ_ERR_API, 0, NULL, "API key ", api_key, "an API key of Kafka's");
     struct rj_response_header header;
     enum rj_err err = rj_decode_prefix(&rj_response_header_schema, rj_response_header_version(api_key, version), frame,
                                        arena, &header, &response->body_offset, fault);
@@ -95,7 +96,7 @@ enum rj_err rj_decode_response(struct rj_bytes frame, int16_t api_key, int16_t v
     response->body = rj_arena_alloc(arena, response->schema->root->size);
     if (response->body == NULL) {
         place.schema = response->schema;
-        return fault_set(&place, RJ_ERR_MEMORY, 0, NULL, "no memory", "memory for the body");
+        return rj_fault_set(&place, RJ_ERR_MEMORY, 0, NULL, "no memory", "memory for the body");
     }
     return fault_shift(rj_decode(response->schema, response->version, body, arena, response->body, fault), fault,
                        response->body_offset);
@@ -121,7 +122,8 @@ static enum rj_err encode_frame(const struct rj_message_schema *header_schema, i
     *len = 4 + header_len + body_len;
     if (*len > out_len || *len - 4 > INT32_MAX) {
         struct place place = {schema, version, fault};
-        return fault_set_number(&place, RJ_ERR_SPACE, 0, NULL, "room: ", (int64_t)out_len, "room for the whole frame");
+        return rj_fault_set_number(&place, RJ_ERR_SPACE, 0, NULL, "room: ", (int64_t)out_len,
+                                   "room for the whole frame");
     }
     put_u32(out, (uint32_t)(*len - 4));
     return RJ_OK;
@@ -135,7 +137,7 @@ enum rj_err rj_encode_request_frame(int16_t api_key, int16_t version, int32_t co
     struct place place = {NULL, version, fault};
     *len = 0;
     if (schema == NULL)
-        return fault_set_number(&place, RJ_ERR_API, 0, NULL, "API key ", api_key, "an API key of Kafka's");
+        return rj_fault_set_number(&place, RJ_ERR_API, 0, NULL, "API key ", api_key, "an API key of Kafka's");
     struct rj_request_header header;
     rj_message_init(&rj_request_header_schema, &header);
     header.request_api_key = api_key;
@@ -153,7 +155,7 @@ enum rj_err rj_encode_response_frame(int16_t api_key, int16_t version, int32_t c
     struct place place = {NULL, version, fault};
     *len = 0;
     if (schema == NULL)
-        return fault_set_number(&place, RJ_ERR_API, 0, NULL, "API key ", api_key, "an API key of Kafka's");
+        return rj_fault_set_number(&place, RJ_ERR_API, 0, NULL, "API key ", api_key, "an API key of Kafka's");
     struct rj_response_header header;
     rj_message_init(&rj_response_header_schema, &header);
     header.correlation_id = correlation_id;

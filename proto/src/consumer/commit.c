@@ -11,7 +11,7 @@ static void drop_first(struct rj_consumer *c)
     c->allocator.free(c->allocator.context, commit, sizeof *commit);
 }
 
-bool commit_is_pending(const struct rj_consumer *c, enum commit_reason reason)
+bool rj_commit_is_pending(const struct rj_consumer *c, enum commit_reason reason)
 {
     for (const struct commit *commit = c->commits; commit != NULL; commit = commit->next)
         if (commit->reason == reason)
@@ -61,9 +61,9 @@ static void add_offset(struct rj_consumer *c, struct commit *commit, const struc
 /* Deliberate fault: offset 0 for the first partition that somebody else owns. */
 static void add_unowned(struct rj_consumer *c, struct commit *commit)
 {
-    const struct known_topic *topic = c->topics.count > 0 ? metadata_topic(c, c->topics.items[0]) : NULL;
+    const struct known_topic *topic = c->topics.count > 0 ? rj_metadata_topic(c, c->topics.items[0]) : NULL;
     for (int32_t p = 0; topic != NULL && p < topic->partition_count; p++)
-        if (partition_find(c, topic->name, p) == NULL) {
+        if (rj_partition_find(c, topic->name, p) == NULL) {
             add_offset(c, commit, &(struct rj_consumer_offset){topic->name, p, 0, -1, RJ_NULL_STRING});
             return;
         }
@@ -74,7 +74,7 @@ static bool is_uncommitted(const struct partition *partition)
     return !partition->is_ghost && partition->state == POSITION_READY && partition->position != partition->committed;
 }
 
-bool commit_consumed(struct rj_consumer *c, enum commit_reason reason, uint64_t commit_id, partition_filter select)
+bool rj_commit_consumed(struct rj_consumer *c, enum commit_reason reason, uint64_t commit_id, partition_filter select)
 {
     int32_t count = 0;
     for (int32_t i = 0; i < c->partition_count; i++)
@@ -89,12 +89,13 @@ bool commit_consumed(struct rj_consumer *c, enum commit_reason reason, uint64_t 
                                                               partition->position, partition->leader_epoch,
                                                               RJ_NULL_STRING});
     }
-    if (commit != NULL && consumer_has_fault(c, RJ_CONSUMER_FAULT_COMMIT_UNOWNED))
+    if (commit != NULL && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_COMMIT_UNOWNED))
         add_unowned(c, commit);
     return commit != NULL;
 }
 
-void commit_offsets(struct rj_consumer *c, uint64_t commit_id, const struct rj_consumer_offset *offsets, int32_t count)
+void rj_commit_offsets(struct rj_consumer *c, uint64_t commit_id, const struct rj_consumer_offset *offsets,
+                       int32_t count)
 {
     struct commit *commit = enqueue(c, COMMIT_ASKED, commit_id, count);
     for (int32_t i = 0; commit != NULL && i < count; i++)
@@ -105,16 +106,16 @@ void commit_offsets(struct rj_consumer *c, uint64_t commit_id, const struct rj_c
 static void finish_first(struct rj_consumer *c, int16_t error_code)
 {
     struct commit *commit = c->commits;
-    struct rj_consumer_partition *list = consumer_step_alloc(c, commit->offset_count, sizeof *list);
-    struct rj_consumer_action *action = list == NULL ? NULL : consumer_act(c, RJ_CONSUMER_COMMITTED);
+    struct rj_consumer_partition *list = rj_consumer_step_alloc(c, commit->offset_count, sizeof *list);
+    struct rj_consumer_action *action = list == NULL ? NULL : rj_consumer_act(c, RJ_CONSUMER_COMMITTED);
     if (action == NULL)
         return;
     for (int32_t i = 0; i < commit->offset_count; i++) {
         const struct rj_consumer_offset *offset = &commit->offsets[i];
         int16_t error = commit->errors[i] != 0 ? commit->errors[i] : error_code;
-        list[i] = (struct rj_consumer_partition){consumer_step_string(c, offset->topic), offset->partition, error,
+        list[i] = (struct rj_consumer_partition){rj_consumer_step_string(c, offset->topic), offset->partition, error,
                                                  offset->offset};
-        struct partition *partition = partition_find(c, offset->topic, offset->partition);
+        struct partition *partition = rj_partition_find(c, offset->topic, offset->partition);
         if (error == 0 && partition != NULL)
             partition->committed = offset->offset;
         if (error_code == 0)
@@ -123,16 +124,16 @@ static void finish_first(struct rj_consumer *c, int16_t error_code)
     action->as.partitions.partitions = list;
     action->as.partitions.partition_count = commit->offset_count;
     action->as.partitions.generation_id = c->generation_id;
-    action->as.partitions.member_id = consumer_step_string(c, c->member_id);
+    action->as.partitions.member_id = rj_consumer_step_string(c, c->member_id);
     action->as.partitions.is_leader = c->group.is_leader;
     action->as.partitions.commit_id = commit->commit_id;
     action->as.partitions.error_code = error_code;
     drop_first(c);
 }
 
-void commit_give_up(struct rj_consumer *c, int16_t error_code)
+void rj_commit_give_up(struct rj_consumer *c, int16_t error_code)
 {
-    consumer_ignore_answers(c, RJ_API_OFFSET_COMMIT);
+    rj_consumer_ignore_answers(c, RJ_API_OFFSET_COMMIT);
     while (c->commits != NULL && !c->out_of_memory)
         finish_first(c, error_code);
 }
@@ -148,7 +149,7 @@ static int32_t find_topic(const struct rj_offset_commit_request *request, struct
 static bool fill_topics(struct rj_consumer *c, const struct commit *commit, int16_t version,
                         struct rj_offset_commit_request *request)
 {
-    request->topics.items = consumer_step_alloc(c, commit->offset_count, sizeof *request->topics.items);
+    request->topics.items = rj_consumer_step_alloc(c, commit->offset_count, sizeof *request->topics.items);
     for (int32_t i = 0; request->topics.items != NULL && i < commit->offset_count; i++) {
         const struct rj_consumer_offset *offset = &commit->offsets[i];
         int32_t t = find_topic(request, offset->topic);
@@ -156,7 +157,7 @@ static bool fill_topics(struct rj_consumer *c, const struct commit *commit, int1
             t = request->topics.count++;
             request->topics.items[t].name = offset->topic;
             request->topics.items[t].partitions.items =
-                consumer_step_alloc(c, commit->offset_count, sizeof(struct rj_offset_commit_request_partition));
+                rj_consumer_step_alloc(c, commit->offset_count, sizeof(struct rj_offset_commit_request_partition));
             if (request->topics.items[t].partitions.items == NULL)
                 return false;
         }
@@ -174,47 +175,47 @@ static bool fill_topics(struct rj_consumer *c, const struct commit *commit, int1
 
 static void send_first(struct rj_consumer *c, struct connection *connection)
 {
-    int16_t version = connection_version(c, connection, RJ_API_OFFSET_COMMIT);
-    struct rj_offset_commit_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    int16_t version = rj_connection_version(c, connection, RJ_API_OFFSET_COMMIT);
+    struct rj_offset_commit_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     if (request == NULL)
         return;
     rj_message_init(&rj_offset_commit_request_schema, request);
     request->group_id = c->config.group_id;
     request->generation_id_or_member_epoch = c->generation_id;
-    if (consumer_has_fault(c, RJ_CONSUMER_FAULT_OLD_GENERATION_COMMIT) && c->previous_generation_id >= 0)
+    if (rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_OLD_GENERATION_COMMIT) && c->previous_generation_id >= 0)
         request->generation_id_or_member_epoch = c->previous_generation_id;
-    request->member_id = consumer_step_string(c, c->member_id);
-    request->group_instance_id = membership_instance_id(c, version, 7);
+    request->member_id = rj_consumer_step_string(c, c->member_id);
+    request->group_instance_id = rj_membership_instance_id(c, version, 7);
     if (fill_topics(c, c->commits, version, request) &&
-        consumer_send(c, connection, RJ_API_OFFSET_COMMIT, version, request) != NULL)
+        rj_consumer_send(c, connection, RJ_API_OFFSET_COMMIT, version, request) != NULL)
         c->commits->is_out = true;
 }
 
 /* cl-commit-generation: only with a membership, and never between JoinGroup and SyncGroup. */
 static bool may_commit(const struct rj_consumer *c)
 {
-    return membership_is_member(c) && c->state != RJ_CONSUMER_JOINING && c->state != RJ_CONSUMER_ASSIGNING &&
+    return rj_membership_is_member(c) && c->state != RJ_CONSUMER_JOINING && c->state != RJ_CONSUMER_ASSIGNING &&
            c->state != RJ_CONSUMER_SYNCING;
 }
 
-void commit_drive(struct rj_consumer *c)
+void rj_commit_drive(struct rj_consumer *c)
 {
     if (c->state == RJ_CONSUMER_STABLE && c->config.auto_commit_interval_ms > 0) {
         if (c->now_ms >= c->auto_commit_at_ms) {
             c->auto_commit_at_ms = c->now_ms + c->config.auto_commit_interval_ms;
-            if (!commit_is_pending(c, COMMIT_AUTOMATIC))
-                commit_consumed(c, COMMIT_AUTOMATIC, 0, NULL);
+            if (!rj_commit_is_pending(c, COMMIT_AUTOMATIC))
+                rj_commit_consumed(c, COMMIT_AUTOMATIC, 0, NULL);
         }
-        consumer_wake(c, c->auto_commit_at_ms);
+        rj_consumer_wake(c, c->auto_commit_at_ms);
     }
     while (c->commits != NULL && !c->commits->is_out && !c->out_of_memory) {
         struct connection *connection;
         if (c->commits->offset_count == 0) {
             finish_first(c, 0); /* nothing to say */
         } else if (c->now_ms < c->commits->retry_at_ms) {
-            consumer_wake(c, c->commits->retry_at_ms);
+            rj_consumer_wake(c, c->commits->retry_at_ms);
             return;
-        } else if (may_commit(c) && (connection = connection_to_coordinator(c)) != NULL) {
+        } else if (may_commit(c) && (connection = rj_connection_to_coordinator(c)) != NULL) {
             send_first(c, connection);
             return;
         } else {
@@ -223,13 +224,13 @@ void commit_drive(struct rj_consumer *c)
     }
 }
 
-void commit_request_lost(struct rj_consumer *c)
+void rj_commit_request_lost(struct rj_consumer *c)
 {
     if (c->commits == NULL || !c->commits->is_out)
         return;
     c->commits->is_out = false;
     c->commits->failures++;
-    c->commits->retry_at_ms = c->now_ms + consumer_backoff_ms(c, c->commits->failures);
+    c->commits->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, c->commits->failures);
 }
 
 static void note_errors(struct commit *commit, const struct rj_offset_commit_response *response)
@@ -253,7 +254,7 @@ static struct verdict judge_all(const struct commit *commit, int16_t *error_code
     struct verdict worst = {REACTION_DONE, RJ_RULE_NONE};
     *error_code = 0;
     for (int32_t i = 0; i < commit->offset_count; i++) {
-        struct verdict verdict = consumer_judge(RJ_API_OFFSET_COMMIT, commit->errors[i]);
+        struct verdict verdict = rj_consumer_judge(RJ_API_OFFSET_COMMIT, commit->errors[i]);
         bool is_reset = verdict.reaction != REACTION_REPORT;
         bool was_report = worst.reaction == REACTION_REPORT;
         if (verdict.reaction == REACTION_DONE || (verdict.reaction <= worst.reaction && !(was_report && is_reset)) ||
@@ -274,7 +275,7 @@ static void keep_failed(struct rj_consumer *c, struct commit *commit)
             commit->offsets[left++] = commit->offsets[i];
             continue;
         }
-        struct partition *partition = partition_find(c, commit->offsets[i].topic, commit->offsets[i].partition);
+        struct partition *partition = rj_partition_find(c, commit->offsets[i].topic, commit->offsets[i].partition);
         if (partition != NULL)
             partition->committed = commit->offsets[i].offset;
     }
@@ -282,8 +283,8 @@ static void keep_failed(struct rj_consumer *c, struct commit *commit)
     memset(commit->errors, 0, (size_t)left * sizeof *commit->errors);
 }
 
-void commit_take(struct rj_consumer *c, const struct in_flight *request,
-                 const struct rj_offset_commit_response *response)
+void rj_commit_take(struct rj_consumer *c, const struct in_flight *request,
+                    const struct rj_offset_commit_response *response)
 {
     struct commit *commit = c->commits;
     int16_t error = 0;
@@ -292,39 +293,39 @@ void commit_take(struct rj_consumer *c, const struct in_flight *request,
     commit->is_out = false;
     note_errors(commit, response);
     struct verdict verdict = judge_all(commit, &error);
-    bool ignores_16 = verdict.reaction == REACTION_REDISCOVER && consumer_has_fault(c, RJ_CONSUMER_FAULT_IGNORE_16);
-    if (consumer_has_fault(c, RJ_CONSUMER_FAULT_IGNORE_COMMIT_ERRORS) || ignores_16) {
+    bool ignores_16 = verdict.reaction == REACTION_REDISCOVER && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_IGNORE_16);
+    if (rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_IGNORE_COMMIT_ERRORS) || ignores_16) {
         memset(commit->errors, 0, (size_t)commit->offset_count * sizeof *commit->errors);
         verdict.reaction = REACTION_DONE;
     }
     if (verdict.reaction == REACTION_RETRY || verdict.reaction == REACTION_REDISCOVER) {
         keep_failed(c, commit);
         commit->failures++;
-        commit->retry_at_ms = c->now_ms + consumer_backoff_ms(c, commit->failures);
+        commit->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, commit->failures);
     } else {
         finish_first(c, 0);
     }
-    membership_react(c, request, verdict, error);
+    rj_membership_react(c, request, verdict, error);
 }
 
-void commit_between_join_and_sync(struct rj_consumer *c)
+void rj_commit_between_join_and_sync(struct rj_consumer *c)
 {
-    struct connection *connection = connection_to_coordinator(c);
-    struct rj_offset_commit_request *request = consumer_step_alloc(c, 1, sizeof *request);
-    struct rj_consumer_offset *offset = consumer_step_alloc(c, 1, sizeof *offset);
+    struct connection *connection = rj_connection_to_coordinator(c);
+    struct rj_offset_commit_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
+    struct rj_consumer_offset *offset = rj_consumer_step_alloc(c, 1, sizeof *offset);
     if (connection == NULL || request == NULL || offset == NULL || c->topics.count == 0)
         return;
-    int16_t version = connection_version(c, connection, RJ_API_OFFSET_COMMIT), error = 0;
-    *offset = (struct rj_consumer_offset){consumer_step_string(c, c->topics.items[0]), 0, 0, -1, RJ_NULL_STRING};
+    int16_t version = rj_connection_version(c, connection, RJ_API_OFFSET_COMMIT), error = 0;
+    *offset = (struct rj_consumer_offset){rj_consumer_step_string(c, c->topics.items[0]), 0, 0, -1, RJ_NULL_STRING};
     struct commit commit = {.offsets = offset, .errors = &error, .offset_count = 1};
     rj_message_init(&rj_offset_commit_request_schema, request);
     request->group_id = c->config.group_id;
     request->generation_id_or_member_epoch = c->generation_id;
-    request->member_id = consumer_step_string(c, c->member_id);
-    request->group_instance_id = membership_instance_id(c, version, 7);
+    request->member_id = rj_consumer_step_string(c, c->member_id);
+    request->group_instance_id = rj_membership_instance_id(c, version, 7);
     if (!fill_topics(c, &commit, version, request))
         return;
-    struct in_flight *sent = consumer_send(c, connection, RJ_API_OFFSET_COMMIT, version, request);
+    struct in_flight *sent = rj_consumer_send(c, connection, RJ_API_OFFSET_COMMIT, version, request);
     if (sent != NULL)
         sent->ignored = true;
 }

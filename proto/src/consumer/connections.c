@@ -31,7 +31,7 @@ static int16_t lowest_spoken(int16_t api_key)
 }
 
 /* -1: there is no version that both know. */
-int16_t connection_version(const struct rj_consumer *c, const struct connection *connection, int16_t api_key)
+int16_t rj_connection_version(const struct rj_consumer *c, const struct connection *connection, int16_t api_key)
 {
     int16_t high = highest_spoken(c, api_key), low = lowest_spoken(api_key);
     if (connection->high[api_key] < high)
@@ -39,7 +39,7 @@ int16_t connection_version(const struct rj_consumer *c, const struct connection 
     return high < low || high < connection->low[api_key] ? -1 : high;
 }
 
-struct connection *connection_by_id(struct rj_consumer *c, uint32_t id)
+struct connection *rj_connection_by_id(struct rj_consumer *c, uint32_t id)
 {
     for (int32_t i = 0; i < c->connection_count; i++)
         if (c->connections[i].id == id)
@@ -47,7 +47,7 @@ struct connection *connection_by_id(struct rj_consumer *c, uint32_t id)
     return NULL;
 }
 
-struct connection *connection_for(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id)
+struct connection *rj_connection_for(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id)
 {
     for (int32_t i = 0; i < c->connection_count; i++)
         if (c->connections[i].role == role && (role == RJ_CONNECTION_BOOTSTRAP || c->connections[i].node_id == node_id))
@@ -59,10 +59,10 @@ static void open_connection(struct rj_consumer *c, enum rj_connection_role role,
                             int32_t port)
 {
     void *items = c->connections;
-    if (!consumer_grow(c, &items, &c->connection_capacity, c->connection_count, sizeof *c->connections))
+    if (!rj_consumer_grow(c, &items, &c->connection_capacity, c->connection_count, sizeof *c->connections))
         return;
     c->connections = items;
-    struct rj_consumer_action *action = consumer_act(c, RJ_CONSUMER_CONNECT);
+    struct rj_consumer_action *action = rj_consumer_act(c, RJ_CONSUMER_CONNECT);
     if (action == NULL)
         return;
     struct connection *connection = &c->connections[c->connection_count++];
@@ -74,7 +74,7 @@ static void open_connection(struct rj_consumer *c, enum rj_connection_role role,
     action->as.connect.connection_id = connection->id;
     action->as.connect.role = role;
     action->as.connect.node_id = node_id;
-    action->as.connect.host = consumer_step_string(c, host);
+    action->as.connect.host = rj_consumer_step_string(c, host);
     action->as.connect.port = port;
 }
 
@@ -90,7 +90,7 @@ static struct node *find_node(struct rj_consumer *c, int32_t node_id)
 static void open_bootstrap(struct rj_consumer *c)
 {
     if (c->now_ms < c->bootstrap_retry_at_ms) {
-        consumer_wake(c, c->bootstrap_retry_at_ms);
+        rj_consumer_wake(c, c->bootstrap_retry_at_ms);
         return;
     }
     int32_t choices = c->config.bootstrap_count + c->metadata.node_count, next = c->bootstrap_next++ % choices;
@@ -103,14 +103,14 @@ static void open_bootstrap(struct rj_consumer *c)
     }
 }
 
-struct connection *connection_ready(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id)
+struct connection *rj_connection_ready(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id)
 {
-    struct connection *connection = connection_for(c, role, node_id);
+    struct connection *connection = rj_connection_for(c, role, node_id);
     if (connection != NULL) {
         if (connection->state == CONNECTION_READY)
             return connection;
         if (connection->state == CONNECTION_OPENING)
-            consumer_wake(c, connection->opened_ms + c->config.request_timeout_ms);
+            rj_consumer_wake(c, connection->opened_ms + c->config.request_timeout_ms);
         return NULL;
     }
     if (role == RJ_CONNECTION_BOOTSTRAP) {
@@ -122,26 +122,27 @@ struct connection *connection_ready(struct rj_consumer *c, enum rj_connection_ro
         if (node == NULL)
             c->metadata_wanted = true;
         else if (c->now_ms < node->retry_at_ms)
-            consumer_wake(c, node->retry_at_ms);
+            rj_consumer_wake(c, node->retry_at_ms);
         else
             open_connection(c, role, node_id, node->host, node->port);
     }
     return NULL;
 }
 
-struct connection *connection_for_discovery(struct rj_consumer *c)
+struct connection *rj_connection_for_discovery(struct rj_consumer *c)
 {
-    return connection_ready(c, RJ_CONNECTION_BOOTSTRAP, NO_NODE);
+    return rj_connection_ready(c, RJ_CONNECTION_BOOTSTRAP, NO_NODE);
 }
 
-struct connection *connection_to_coordinator(struct rj_consumer *c)
+struct connection *rj_connection_to_coordinator(struct rj_consumer *c)
 {
-    return c->coordinator_node == NO_NODE ? NULL : connection_ready(c, RJ_CONNECTION_COORDINATOR, c->coordinator_node);
+    return c->coordinator_node == NO_NODE
+        ? NULL : rj_connection_ready(c, RJ_CONNECTION_COORDINATOR, c->coordinator_node);
 }
 
 static void remove_connection(struct rj_consumer *c, uint32_t id)
 {
-    struct connection *connection = connection_by_id(c, id);
+    struct connection *connection = rj_connection_by_id(c, id);
     if (connection != NULL)
         *connection = c->connections[--c->connection_count];
 }
@@ -154,23 +155,23 @@ static void request_lost(struct rj_consumer *c, const struct in_flight *request)
     switch (request->api_key) {
     case RJ_API_METADATA:
     case RJ_API_FIND_COORDINATOR:
-        discovery_failed(c, request->api_key);
+        rj_discovery_failed(c, request->api_key);
         break;
     case RJ_API_JOIN_GROUP:
     case RJ_API_SYNC_GROUP:
     case RJ_API_HEARTBEAT:
     case RJ_API_LEAVE_GROUP:
-        membership_request_lost(c, request);
+        rj_membership_request_lost(c, request);
         break;
     case RJ_API_OFFSET_COMMIT:
-        commit_request_lost(c);
+        rj_commit_request_lost(c);
         break;
     case RJ_API_OFFSET_FETCH:
     case RJ_API_LIST_OFFSETS:
-        positions_request_lost(c, request->api_key);
+        rj_positions_request_lost(c, request->api_key);
         break;
     case RJ_API_FETCH:
-        fetch_request_lost(c, request);
+        rj_fetch_request_lost(c, request);
         break;
     default: /* ApiVersions: the connection is gone, nobody waits */
         break;
@@ -191,9 +192,9 @@ static void drop_requests(struct rj_consumer *c, uint32_t connection_id)
     }
 }
 
-void connection_lost(struct rj_consumer *c, uint32_t id)
+void rj_connection_lost(struct rj_consumer *c, uint32_t id)
 {
-    struct connection *known = connection_by_id(c, id);
+    struct connection *known = rj_connection_by_id(c, id);
     if (known == NULL)
         return;
     struct connection connection = *known;
@@ -201,35 +202,35 @@ void connection_lost(struct rj_consumer *c, uint32_t id)
     drop_requests(c, id);
     if (connection.role == RJ_CONNECTION_BOOTSTRAP) {
         c->bootstrap_failures++;
-        c->bootstrap_retry_at_ms = c->now_ms + consumer_backoff_ms(c, c->bootstrap_failures);
+        c->bootstrap_retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, c->bootstrap_failures);
     } else if (connection.role == RJ_CONNECTION_COORDINATOR) {
         /* cl-hb-disconnect: the coordinator is unknown, the membership stays. */
         if (c->coordinator_node == connection.node_id) {
-            discovery_forget_coordinator(c);
+            rj_discovery_forget_coordinator(c);
             c->coordinator_failures++;
-            c->coordinator_retry_at_ms = c->now_ms + consumer_backoff_ms(c, c->coordinator_failures);
+            c->coordinator_retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, c->coordinator_failures);
         }
     } else {
         struct node *node = find_node(c, connection.node_id);
         if (node != NULL) {
             node->failures++;
-            node->retry_at_ms = c->now_ms + consumer_backoff_ms(c, node->failures);
+            node->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, node->failures);
         }
         c->metadata_wanted = true;
     }
 }
 
-void connection_close(struct rj_consumer *c, uint32_t id)
+void rj_connection_close(struct rj_consumer *c, uint32_t id)
 {
-    struct rj_consumer_action *action = consumer_act(c, RJ_CONSUMER_DISCONNECT);
+    struct rj_consumer_action *action = rj_consumer_act(c, RJ_CONSUMER_DISCONNECT);
     if (action != NULL)
         action->as.disconnect.connection_id = id;
-    connection_lost(c, id);
+    rj_connection_lost(c, id);
 }
 
 static void ask_versions(struct rj_consumer *c, struct connection *connection, int16_t version)
 {
-    struct rj_api_versions_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    struct rj_api_versions_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     if (request == NULL)
         return;
     rj_message_init(&rj_api_versions_request_schema, request);
@@ -239,17 +240,17 @@ static void ask_versions(struct rj_consumer *c, struct connection *connection, i
     }
     connection->state = CONNECTION_ASKING_VERSIONS;
     connection->versions_version = version;
-    consumer_send(c, connection, RJ_API_API_VERSIONS, version, request);
+    rj_consumer_send(c, connection, RJ_API_API_VERSIONS, version, request);
 }
 
-void connection_opened(struct rj_consumer *c, struct connection *connection)
+void rj_connection_opened(struct rj_consumer *c, struct connection *connection)
 {
     if (connection->state == CONNECTION_OPENING)
         ask_versions(c, connection, highest_spoken(c, RJ_API_API_VERSIONS));
 }
 
-void connection_take_versions(struct rj_consumer *c, struct connection *connection, int16_t version,
-                              const struct rj_api_versions_response *response)
+void rj_connection_take_versions(struct rj_consumer *c, struct connection *connection, int16_t version,
+                                 const struct rj_api_versions_response *response)
 {
     (void)version;
     if (response->error_code == RJ_KAFKA_UNSUPPORTED_VERSION && connection->versions_version > 0) {
@@ -263,7 +264,7 @@ void connection_take_versions(struct rj_consumer *c, struct connection *connecti
         return;
     }
     if (response->error_code != 0) {
-        connection_close(c, connection->id);
+        rj_connection_close(c, connection->id);
         return;
     }
     for (int16_t api_key = 0; api_key < HIGHEST_API; api_key++) {
@@ -294,19 +295,20 @@ static int64_t timeout_ms(const struct rj_consumer *c, int16_t api_key)
     return c->config.request_timeout_ms;
 }
 
-struct in_flight *consumer_send(struct rj_consumer *c, struct connection *connection, int16_t api_key, int16_t version,
-                                const void *body)
+struct in_flight *rj_consumer_send(struct rj_consumer *c, struct connection *connection, int16_t api_key,
+                                   int16_t version,
+                                   const void *body)
 {
     if (version < 0) {
-        consumer_fail(c, api_key, RJ_KAFKA_UNSUPPORTED_VERSION, RJ_RULE_CL_UNKNOWN_VERSION_FLOOR,
-                      "the broker serves no version of this API that the client knows");
+        rj_consumer_fail(c, api_key, RJ_KAFKA_UNSUPPORTED_VERSION, RJ_RULE_CL_UNKNOWN_VERSION_FLOOR,
+                         "the broker serves no version of this API that the client knows");
         return NULL;
     }
     void *items = c->in_flight;
-    if (body == NULL || !consumer_grow(c, &items, &c->in_flight_capacity, c->in_flight_count, sizeof *c->in_flight))
+    if (body == NULL || !rj_consumer_grow(c, &items, &c->in_flight_capacity, c->in_flight_count, sizeof *c->in_flight))
         return NULL;
     c->in_flight = items;
-    struct rj_consumer_action *action = consumer_act(c, RJ_CONSUMER_SEND);
+    struct rj_consumer_action *action = rj_consumer_act(c, RJ_CONSUMER_SEND);
     if (action == NULL)
         return NULL;
     struct in_flight *request = &c->in_flight[c->in_flight_count++];
@@ -324,7 +326,7 @@ struct in_flight *consumer_send(struct rj_consumer *c, struct connection *connec
     return request;
 }
 
-bool consumer_is_out(const struct rj_consumer *c, int16_t api_key)
+bool rj_consumer_is_out(const struct rj_consumer *c, int16_t api_key)
 {
     for (int32_t i = 0; i < c->in_flight_count; i++)
         if (c->in_flight[i].api_key == api_key && !c->in_flight[i].ignored)
@@ -332,7 +334,7 @@ bool consumer_is_out(const struct rj_consumer *c, int16_t api_key)
     return false;
 }
 
-void consumer_ignore_answers(struct rj_consumer *c, int16_t api_key)
+void rj_consumer_ignore_answers(struct rj_consumer *c, int16_t api_key)
 {
     for (int32_t i = 0; i < c->in_flight_count; i++)
         if (c->in_flight[i].api_key == api_key)

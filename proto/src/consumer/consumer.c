@@ -57,7 +57,7 @@ static bool copy_config(struct rj_consumer *c, const struct rj_consumer_config *
 static void free_topics(struct rj_consumer *c)
 {
     for (int32_t i = 0; i < c->topics.count; i++)
-        consumer_free_string(c, &c->topics.items[i]);
+        rj_consumer_free_string(c, &c->topics.items[i]);
     if (c->topics.items != NULL)
         c->allocator.free(c->allocator.context, c->topics.items, (size_t)c->topics.count * sizeof(struct rj_string));
     c->topics = (struct rj_string_array){NULL, 0};
@@ -77,7 +77,7 @@ static bool take_topics(struct rj_consumer *c, struct rj_string_array topics)
         copy.items[i] = RJ_EMPTY_STRING;
     copy.count = topics.count;
     for (int32_t i = 0; i < topics.count; i++)
-        consumer_set_string(c, &copy.items[i], topics.items[i]);
+        rj_consumer_set_string(c, &copy.items[i], topics.items[i]);
     free_topics(c);
     c->topics = copy;
     return !c->out_of_memory;
@@ -133,10 +133,10 @@ void rj_consumer_destroy(struct rj_consumer *c)
         c->allocator.free(c->allocator.context, commit, sizeof *commit);
     }
     for (int32_t i = 0; i < c->partition_count; i++)
-        consumer_free_string(c, &c->partitions[i].topic);
+        rj_consumer_free_string(c, &c->partitions[i].topic);
     free_topics(c);
-    consumer_free_string(c, &c->member_id);
-    consumer_free_string(c, &c->coordinator_host);
+    rj_consumer_free_string(c, &c->member_id);
+    rj_consumer_free_string(c, &c->coordinator_host);
     free_list(c, c->partitions, c->partition_capacity, sizeof *c->partitions);
     free_list(c, c->actions, c->action_capacity, sizeof *c->actions);
     free_list(c, c->connections, c->connection_capacity, sizeof *c->connections);
@@ -154,41 +154,41 @@ static void take_body(struct rj_consumer *c, const struct in_flight *request, in
 {
     switch (request->api_key) {
     case RJ_API_API_VERSIONS: {
-        struct connection *connection = connection_by_id(c, request->connection_id);
+        struct connection *connection = rj_connection_by_id(c, request->connection_id);
         if (connection != NULL)
-            connection_take_versions(c, connection, version, body);
+            rj_connection_take_versions(c, connection, version, body);
         break;
     }
     case RJ_API_METADATA:
-        discovery_take_metadata(c, body);
+        rj_discovery_take_metadata(c, body);
         break;
     case RJ_API_FIND_COORDINATOR:
-        discovery_take_coordinator(c, body, version);
+        rj_discovery_take_coordinator(c, body, version);
         break;
     case RJ_API_JOIN_GROUP:
-        rebalance_take_join(c, request, body);
+        rj_rebalance_take_join(c, request, body);
         break;
     case RJ_API_SYNC_GROUP:
-        rebalance_take_sync(c, request, body);
+        rj_rebalance_take_sync(c, request, body);
         break;
     case RJ_API_HEARTBEAT:
-        membership_take_heartbeat(c, request, body);
+        rj_membership_take_heartbeat(c, request, body);
         break;
     case RJ_API_LEAVE_GROUP:
         if (c->state == RJ_CONSUMER_LEAVING)
-            leave_done(c); /* cl-leave-ignore: whatever it says */
+            rj_leave_done(c); /* cl-leave-ignore: whatever it says */
         break;
     case RJ_API_OFFSET_COMMIT:
-        commit_take(c, request, body);
+        rj_commit_take(c, request, body);
         break;
     case RJ_API_OFFSET_FETCH:
-        positions_take_committed(c, request, body);
+        rj_positions_take_committed(c, request, body);
         break;
     case RJ_API_LIST_OFFSETS:
-        positions_take_listed(c, body);
+        rj_positions_take_listed(c, body);
         break;
     case RJ_API_FETCH:
-        fetch_take(c, request, body);
+        rj_fetch_take(c, request, body);
         break;
     default:
         break;
@@ -211,7 +211,7 @@ static void take_response(struct rj_consumer *c, const struct rj_consumer_event 
 
 static void take_consumed(struct rj_consumer *c, const struct rj_consumer_offset *consumed)
 {
-    struct partition *partition = partition_find(c, consumed->topic, consumed->partition);
+    struct partition *partition = rj_partition_find(c, consumed->topic, consumed->partition);
     if (partition == NULL || partition->is_ghost || partition->is_revoking)
         return; /* cl-no-fetch-after-revoke-commit: its position stands still */
     partition->handed_out = false;
@@ -228,12 +228,12 @@ static void take_event(struct rj_consumer *c, const struct rj_consumer_event *ev
     case RJ_CONSUMER_EVENT_TICK:
         break;
     case RJ_CONSUMER_EVENT_CONNECTED:
-        connection = connection_by_id(c, event->as.connected.connection_id);
+        connection = rj_connection_by_id(c, event->as.connected.connection_id);
         if (connection != NULL)
-            connection_opened(c, connection);
+            rj_connection_opened(c, connection);
         break;
     case RJ_CONSUMER_EVENT_DISCONNECTED:
-        connection_lost(c, event->as.disconnected.connection_id);
+        rj_connection_lost(c, event->as.disconnected.connection_id);
         break;
     case RJ_CONSUMER_EVENT_RESPONSE:
         take_response(c, event);
@@ -247,18 +247,18 @@ static void take_event(struct rj_consumer *c, const struct rj_consumer_event *ev
         break;
     case RJ_CONSUMER_EVENT_COMMIT:
         if (event->as.commit.offsets == NULL)
-            commit_consumed(c, COMMIT_ASKED, event->as.commit.commit_id, NULL);
+            rj_commit_consumed(c, COMMIT_ASKED, event->as.commit.commit_id, NULL);
         else
-            commit_offsets(c, event->as.commit.commit_id, event->as.commit.offsets, event->as.commit.offset_count);
+            rj_commit_offsets(c, event->as.commit.commit_id, event->as.commit.offsets, event->as.commit.offset_count);
         break;
     case RJ_CONSUMER_EVENT_SUBSCRIBE:
         if (take_topics(c, event->as.subscribe.topics)) {
             c->metadata_wanted = true;
-            membership_want_rejoin(c, "the subscription changed");
+            rj_membership_want_rejoin(c, "the subscription changed");
         }
         break;
     case RJ_CONSUMER_EVENT_REJOIN:
-        membership_want_rejoin(c, "the application asked for a rebalance");
+        rj_membership_want_rejoin(c, "the application asked for a rebalance");
         break;
     case RJ_CONSUMER_EVENT_CLOSE:
         if (!c->is_closing)
@@ -273,14 +273,14 @@ static void drive_timeouts(struct rj_consumer *c)
 {
     for (int32_t i = 0; i < c->in_flight_count; i++) {
         if (c->now_ms >= c->in_flight[i].deadline_ms) {
-            connection_close(c, c->in_flight[i].connection_id);
+            rj_connection_close(c, c->in_flight[i].connection_id);
             i = -1;
         }
     }
     for (int32_t i = 0; i < c->connection_count; i++) {
         if (c->connections[i].state == CONNECTION_OPENING &&
             c->now_ms >= c->connections[i].opened_ms + c->config.request_timeout_ms) {
-            connection_close(c, c->connections[i].id);
+            rj_connection_close(c, c->connections[i].id);
             i = -1;
         }
     }
@@ -289,25 +289,25 @@ static void drive_timeouts(struct rj_consumer *c)
 static void wake_for_timeouts(struct rj_consumer *c)
 {
     for (int32_t i = 0; i < c->in_flight_count; i++)
-        consumer_wake(c, c->in_flight[i].deadline_ms);
+        rj_consumer_wake(c, c->in_flight[i].deadline_ms);
     for (int32_t i = 0; i < c->connection_count; i++)
         if (c->connections[i].state == CONNECTION_OPENING)
-            consumer_wake(c, c->connections[i].opened_ms + c->config.request_timeout_ms);
+            rj_consumer_wake(c, c->connections[i].opened_ms + c->config.request_timeout_ms);
 }
 
 static void drive_parts(struct rj_consumer *c)
 {
     c->deadline_ms = INT64_MAX;
     if (c->state != RJ_CONSUMER_FAILED && c->state != RJ_CONSUMER_DONE) {
-        discovery_drive(c);
-        membership_drive(c);
+        rj_discovery_drive(c);
+        rj_membership_drive(c);
         if (!c->is_closing)
-            rebalance_drive(c);
-        commit_drive(c);
-        positions_drive(c);
-        fetch_drive(c);
+            rj_rebalance_drive(c);
+        rj_commit_drive(c);
+        rj_positions_drive(c);
+        rj_fetch_drive(c);
     }
-    leave_drive(c);
+    rj_leave_drive(c);
 }
 
 /* Again for as long as something happens, because a part may leave work to one that was driven before it. It comes to

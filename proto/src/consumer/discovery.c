@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const struct known_topic *metadata_topic(const struct rj_consumer *c, struct rj_string name)
+const struct known_topic *rj_metadata_topic(const struct rj_consumer *c, struct rj_string name)
 {
     for (int32_t i = 0; i < c->metadata.topic_count; i++)
         if (rj_string_equal(c->metadata.topics[i].name, name))
@@ -11,30 +11,30 @@ const struct known_topic *metadata_topic(const struct rj_consumer *c, struct rj_
     return NULL;
 }
 
-const struct known_partition *metadata_partition(const struct rj_consumer *c, struct rj_string topic, int32_t number)
+const struct known_partition *rj_metadata_partition(const struct rj_consumer *c, struct rj_string topic, int32_t number)
 {
-    const struct known_topic *known = metadata_topic(c, topic);
+    const struct known_topic *known = rj_metadata_topic(c, topic);
     return known != NULL && number >= 0 && number < known->partition_count ? &known->partitions[number] : NULL;
 }
 
-void discovery_forget_coordinator(struct rj_consumer *c)
+void rj_discovery_forget_coordinator(struct rj_consumer *c)
 {
     int32_t node_id = c->coordinator_node;
     c->coordinator_node = NO_NODE;
-    struct connection *connection = connection_for(c, RJ_CONNECTION_COORDINATOR, node_id);
+    struct connection *connection = rj_connection_for(c, RJ_CONNECTION_COORDINATOR, node_id);
     if (node_id != NO_NODE && connection != NULL)
-        connection_close(c, connection->id);
+        rj_connection_close(c, connection->id);
 }
 
-void discovery_failed(struct rj_consumer *c, int16_t api_key)
+void rj_discovery_failed(struct rj_consumer *c, int16_t api_key)
 {
     if (api_key == RJ_API_METADATA) {
         c->metadata_failures++;
-        c->metadata_retry_at_ms = c->now_ms + consumer_backoff_ms(c, c->metadata_failures);
+        c->metadata_retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, c->metadata_failures);
         c->metadata_wanted = true;
     } else {
         c->coordinator_failures++;
-        c->coordinator_retry_at_ms = c->now_ms + consumer_backoff_ms(c, c->coordinator_failures);
+        c->coordinator_retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, c->coordinator_failures);
     }
 }
 
@@ -48,13 +48,13 @@ static bool contains(const struct rj_metadata_request_topic *items, int32_t coun
 
 static void ask_metadata(struct rj_consumer *c)
 {
-    struct connection *connection = connection_for_discovery(c);
+    struct connection *connection = rj_connection_for_discovery(c);
     if (connection == NULL)
         return;
-    int16_t version = connection_version(c, connection, RJ_API_METADATA);
-    struct rj_metadata_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    int16_t version = rj_connection_version(c, connection, RJ_API_METADATA);
+    struct rj_metadata_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     int32_t most = c->topics.count + c->group.topics.count, count = 0;
-    struct rj_metadata_request_topic *topics = consumer_step_alloc(c, most, sizeof *topics);
+    struct rj_metadata_request_topic *topics = rj_consumer_step_alloc(c, most, sizeof *topics);
     if (request == NULL || topics == NULL)
         return;
     rj_message_init(&rj_metadata_request_schema, request);
@@ -63,28 +63,28 @@ static void ask_metadata(struct rj_consumer *c)
         for (int32_t i = 0; i < lists[l]->count; i++) {
             if (contains(topics, count, lists[l]->items[i]))
                 continue;
-            topics[count++].name = consumer_step_string(c, lists[l]->items[i]);
+            topics[count++].name = rj_consumer_step_string(c, lists[l]->items[i]);
         }
     request->topics.items = topics;
     request->topics.count = count;
     if (version >= 4)
         request->allow_auto_topic_creation = c->config.allow_auto_create_topics;
-    if (consumer_send(c, connection, RJ_API_METADATA, version, request) != NULL)
+    if (rj_consumer_send(c, connection, RJ_API_METADATA, version, request) != NULL)
         c->metadata_wanted = false;
 }
 
 static void ask_coordinator(struct rj_consumer *c)
 {
-    struct connection *connection = connection_for_discovery(c);
+    struct connection *connection = rj_connection_for_discovery(c);
     if (connection == NULL)
         return;
-    int16_t version = connection_version(c, connection, RJ_API_FIND_COORDINATOR);
-    struct rj_find_coordinator_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    int16_t version = rj_connection_version(c, connection, RJ_API_FIND_COORDINATOR);
+    struct rj_find_coordinator_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     if (request == NULL)
         return;
     rj_message_init(&rj_find_coordinator_request_schema, request);
     if (version >= 4) {
-        request->coordinator_keys.items = consumer_step_alloc(c, 1, sizeof(struct rj_string));
+        request->coordinator_keys.items = rj_consumer_step_alloc(c, 1, sizeof(struct rj_string));
         if (request->coordinator_keys.items == NULL)
             return;
         request->coordinator_keys.items[0] = c->config.group_id;
@@ -92,27 +92,27 @@ static void ask_coordinator(struct rj_consumer *c)
     } else {
         request->key = c->config.group_id;
     }
-    consumer_send(c, connection, RJ_API_FIND_COORDINATOR, version, request);
+    rj_consumer_send(c, connection, RJ_API_FIND_COORDINATOR, version, request);
 }
 
-void discovery_drive(struct rj_consumer *c)
+void rj_discovery_drive(struct rj_consumer *c)
 {
     bool wants_topics = c->topics.count + c->group.topics.count > 0;
     int64_t stale_at_ms = c->metadata.is_known ? c->metadata_at_ms + c->config.metadata_max_age_ms : c->now_ms;
-    if (wants_topics && !c->is_closing && !consumer_is_out(c, RJ_API_METADATA)) {
+    if (wants_topics && !c->is_closing && !rj_consumer_is_out(c, RJ_API_METADATA)) {
         int64_t due_ms = c->metadata_wanted ? c->now_ms : stale_at_ms;
         if (due_ms < c->metadata_retry_at_ms)
             due_ms = c->metadata_retry_at_ms;
         if (due_ms <= c->now_ms)
             ask_metadata(c);
         else
-            consumer_wake(c, due_ms);
+            rj_consumer_wake(c, due_ms);
     }
-    if (c->coordinator_node == NO_NODE && !consumer_is_out(c, RJ_API_FIND_COORDINATOR)) {
+    if (c->coordinator_node == NO_NODE && !rj_consumer_is_out(c, RJ_API_FIND_COORDINATOR)) {
         if (c->coordinator_retry_at_ms <= c->now_ms)
             ask_coordinator(c);
         else
-            consumer_wake(c, c->coordinator_retry_at_ms);
+            rj_consumer_wake(c, c->coordinator_retry_at_ms);
     }
 }
 
@@ -184,7 +184,7 @@ static void judge_topics(struct rj_consumer *c)
     for (int32_t i = 0; i < c->metadata.topic_count; i++) {
         int16_t error = c->metadata.topics[i].error_code;
         if (error == RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED || error == RJ_KAFKA_INVALID_TOPIC_EXCEPTION)
-            consumer_report(c, RJ_API_METADATA, error, RJ_RULE_CL_LEADER_METADATA, "a subscribed topic is refused");
+            rj_consumer_report(c, RJ_API_METADATA, error, RJ_RULE_CL_LEADER_METADATA, "a subscribed topic is refused");
         bool passes = error != 0 || c->metadata.topics[i].partition_count == 0;
         for (int32_t p = 0; p < c->metadata.topics[i].partition_count; p++)
             passes = passes || c->metadata.topics[i].partitions[p].leader == NO_NODE;
@@ -193,7 +193,7 @@ static void judge_topics(struct rj_consumer *c)
     }
 }
 
-void discovery_take_metadata(struct rj_consumer *c, const struct rj_metadata_response *response)
+void rj_discovery_take_metadata(struct rj_consumer *c, const struct rj_metadata_response *response)
 {
     struct metadata fresh = {.is_known = true};
     rj_arena_init(&fresh.arena, &c->allocator, SIZE_MAX);
@@ -214,27 +214,27 @@ void discovery_take_metadata(struct rj_consumer *c, const struct rj_metadata_res
     judge_topics(c);
     if (c->metadata_wanted) {
         c->metadata_failures++;
-        c->metadata_retry_at_ms = c->now_ms + consumer_backoff_ms(c, c->metadata_failures);
+        c->metadata_retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, c->metadata_failures);
     } else {
         c->metadata_failures = 0;
         c->metadata_retry_at_ms = c->now_ms + c->config.retry_backoff_ms;
     }
     /* cl-leader-metadata, cl-metadata-during-rebalance: what was assigned is no longer what there is. */
-    if (c->group.is_leader && c->group.has_signature && rebalance_signature(c) != c->group.signature) {
+    if (c->group.is_leader && c->group.has_signature && rj_rebalance_signature(c) != c->group.signature) {
         c->group.has_signature = false;
-        membership_want_rejoin(c, "the partitions of the group's topics changed");
+        rj_membership_want_rejoin(c, "the partitions of the group's topics changed");
     }
 }
 
-void discovery_take_coordinator(struct rj_consumer *c, const struct rj_find_coordinator_response *response,
-                                int16_t version)
+void rj_discovery_take_coordinator(struct rj_consumer *c, const struct rj_find_coordinator_response *response,
+                                   int16_t version)
 {
     int16_t error = response->error_code;
     int32_t node_id = response->node_id, port = response->port;
     struct rj_string host = response->host;
     if (version >= 4) {
         if (response->coordinators.count < 1) {
-            discovery_failed(c, RJ_API_FIND_COORDINATOR);
+            rj_discovery_failed(c, RJ_API_FIND_COORDINATOR);
             return;
         }
         const struct rj_find_coordinator_response_coordinator *found = &response->coordinators.items[0];
@@ -243,16 +243,16 @@ void discovery_take_coordinator(struct rj_consumer *c, const struct rj_find_coor
         port = found->port;
         host = found->host;
     }
-    struct verdict verdict = consumer_judge(RJ_API_FIND_COORDINATOR, error);
+    struct verdict verdict = rj_consumer_judge(RJ_API_FIND_COORDINATOR, error);
     if (verdict.reaction == REACTION_FATAL) {
-        consumer_fail(c, RJ_API_FIND_COORDINATOR, error, verdict.rule, "the group's coordinator is refused");
+        rj_consumer_fail(c, RJ_API_FIND_COORDINATOR, error, verdict.rule, "the group's coordinator is refused");
     } else if (verdict.reaction != REACTION_DONE) {
         /* "on another broker": the next question goes over another connection */
-        struct connection *connection = connection_for(c, RJ_CONNECTION_BOOTSTRAP, NO_NODE);
-        if (c->metadata.node_count > 1 && connection != NULL && !consumer_is_out(c, RJ_API_METADATA))
-            connection_close(c, connection->id);
-        discovery_failed(c, RJ_API_FIND_COORDINATOR);
-    } else if (consumer_set_string(c, &c->coordinator_host, host)) {
+        struct connection *connection = rj_connection_for(c, RJ_CONNECTION_BOOTSTRAP, NO_NODE);
+        if (c->metadata.node_count > 1 && connection != NULL && !rj_consumer_is_out(c, RJ_API_METADATA))
+            rj_connection_close(c, connection->id);
+        rj_discovery_failed(c, RJ_API_FIND_COORDINATOR);
+    } else if (rj_consumer_set_string(c, &c->coordinator_host, host)) {
         c->coordinator_node = node_id;
         c->coordinator_port = port;
         c->heartbeat_ok_ms = c->now_ms;

@@ -35,7 +35,7 @@ bool rj_consumer_fault_by_name(struct rj_string name, enum rj_consumer_fault *fa
     return false;
 }
 
-bool consumer_has_fault(const struct rj_consumer *c, enum rj_consumer_fault fault)
+bool rj_consumer_has_fault(const struct rj_consumer *c, enum rj_consumer_fault fault)
 {
     return (c->config.faults >> fault & 1) != 0;
 }

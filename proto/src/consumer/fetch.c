@@ -21,16 +21,16 @@ static int32_t fill_topics(struct rj_consumer *c, int16_t version, int32_t leade
     int32_t count = 0;
     for (int32_t i = 0; i < c->partition_count; i++) {
         struct partition *partition = &c->partitions[i];
-        const struct known_partition *known = metadata_partition(c, partition->topic, partition->number);
+        const struct known_partition *known = rj_metadata_partition(c, partition->topic, partition->number);
         if (!wants_fetch(c, partition) || known == NULL || known->leader != leader)
             continue;
         int32_t t = 0;
         while (t < count && !rj_string_equal(topics[t].topic, partition->topic))
             t++;
         if (t == count) {
-            topics[count].topic = consumer_step_string(c, partition->topic);
+            topics[count].topic = rj_consumer_step_string(c, partition->topic);
             topics[count].partitions.items =
-                consumer_step_alloc(c, c->partition_count, sizeof(struct rj_fetch_request_fetch_partition));
+                rj_consumer_step_alloc(c, c->partition_count, sizeof(struct rj_fetch_request_fetch_partition));
             if (topics[count++].partitions.items == NULL)
                 return 0;
         }
@@ -51,9 +51,9 @@ static int32_t fill_topics(struct rj_consumer *c, int16_t version, int32_t leade
 
 static void send_fetch(struct rj_consumer *c, struct connection *connection, int32_t leader)
 {
-    int16_t version = connection_version(c, connection, RJ_API_FETCH);
-    struct rj_fetch_request *request = consumer_step_alloc(c, 1, sizeof *request);
-    struct rj_fetch_request_fetch_topic *topics = consumer_step_alloc(c, c->partition_count, sizeof *topics);
+    int16_t version = rj_connection_version(c, connection, RJ_API_FETCH);
+    struct rj_fetch_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
+    struct rj_fetch_request_fetch_topic *topics = rj_consumer_step_alloc(c, c->partition_count, sizeof *topics);
     if (request == NULL || topics == NULL)
         return;
     rj_message_init(&rj_fetch_request_schema, request);
@@ -67,44 +67,44 @@ static void send_fetch(struct rj_consumer *c, struct connection *connection, int
     request->topics.items = topics;
     request->topics.count = fill_topics(c, version, leader, c->next_correlation_id + 1, topics);
     if (request->topics.count > 0)
-        consumer_send(c, connection, RJ_API_FETCH, version, request);
+        rj_consumer_send(c, connection, RJ_API_FETCH, version, request);
 }
 
-void fetch_drive(struct rj_consumer *c)
+void rj_fetch_drive(struct rj_consumer *c)
 {
     if (c->is_closing || !c->config.fetch_records)
         return;
     for (int32_t i = 0; i < c->partition_count && !c->out_of_memory; i++) {
         struct partition *partition = &c->partitions[i];
         if (partition->state == POSITION_READY && c->now_ms < partition->retry_at_ms)
-            consumer_wake(c, partition->retry_at_ms);
+            rj_consumer_wake(c, partition->retry_at_ms);
         if (!wants_fetch(c, partition))
             continue;
-        const struct known_partition *known = metadata_partition(c, partition->topic, partition->number);
+        const struct known_partition *known = rj_metadata_partition(c, partition->topic, partition->number);
         if (known == NULL || known->leader == NO_NODE) {
             c->metadata_wanted = true;
-            partition->retry_at_ms = c->now_ms + consumer_backoff_ms(c, 1);
-            consumer_wake(c, partition->retry_at_ms);
+            partition->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, 1);
+            rj_consumer_wake(c, partition->retry_at_ms);
             continue;
         }
-        struct connection *connection = connection_ready(c, RJ_CONNECTION_DATA, known->leader);
+        struct connection *connection = rj_connection_ready(c, RJ_CONNECTION_DATA, known->leader);
         if (connection != NULL && !is_fetching_from(c, connection->id))
             send_fetch(c, connection, known->leader);
     }
 }
 
-void fetch_request_lost(struct rj_consumer *c, const struct in_flight *request)
+void rj_fetch_request_lost(struct rj_consumer *c, const struct in_flight *request)
 {
     for (int32_t i = 0; i < c->partition_count; i++)
         if (c->partitions[i].fetch_correlation_id == request->correlation_id) {
             c->partitions[i].fetch_correlation_id = 0;
-            c->partitions[i].retry_at_ms = c->now_ms + consumer_backoff_ms(c, 1);
+            c->partitions[i].retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, 1);
         }
 }
 
 static void fetch_refused(struct rj_consumer *c, struct partition *partition, int16_t error)
 {
-    partition->retry_at_ms = c->now_ms + consumer_backoff_ms(c, 1);
+    partition->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, 1);
     switch (error) {
     case RJ_KAFKA_OFFSET_OUT_OF_RANGE:
         if (c->config.auto_offset_reset != RJ_OFFSET_RESET_NONE) {
@@ -121,13 +121,13 @@ static void fetch_refused(struct rj_consumer *c, struct partition *partition, in
         c->metadata_wanted = true;
         return;
     }
-    consumer_report(c, RJ_API_FETCH, error, RJ_RULE_CL_FETCH_OWNED_ONLY, "a partition cannot be fetched");
+    rj_consumer_report(c, RJ_API_FETCH, error, RJ_RULE_CL_FETCH_OWNED_ONLY, "a partition cannot be fetched");
 }
 
 static void take_partition(struct rj_consumer *c, const struct in_flight *request, struct rj_string topic,
                            const struct rj_fetch_response_partition_data *data)
 {
-    struct partition *partition = partition_find(c, topic, data->partition_index);
+    struct partition *partition = rj_partition_find(c, topic, data->partition_index);
     if (partition == NULL || partition->fetch_correlation_id != request->correlation_id)
         return; /* given up meanwhile, perhaps taken back with another position */
     partition->fetch_correlation_id = 0;
@@ -142,10 +142,10 @@ static void take_partition(struct rj_consumer *c, const struct in_flight *reques
     }
     if (data->records.data == NULL || data->records.len == 0 || partition->is_revoking)
         return;
-    struct rj_consumer_action *action = consumer_act(c, RJ_CONSUMER_RECORDS);
+    struct rj_consumer_action *action = rj_consumer_act(c, RJ_CONSUMER_RECORDS);
     if (action == NULL)
         return;
-    action->as.records.topic = consumer_step_string(c, partition->topic);
+    action->as.records.topic = rj_consumer_step_string(c, partition->topic);
     action->as.records.partition = partition->number;
     action->as.records.fetch_offset = partition->position;
     action->as.records.high_watermark = data->high_watermark;
@@ -153,12 +153,12 @@ static void take_partition(struct rj_consumer *c, const struct in_flight *reques
     partition->handed_out = true;
 }
 
-void fetch_take(struct rj_consumer *c, const struct in_flight *request, const struct rj_fetch_response *response)
+void rj_fetch_take(struct rj_consumer *c, const struct in_flight *request, const struct rj_fetch_response *response)
 {
     if (response->error_code == 0)
         for (int32_t t = 0; t < response->responses.count; t++)
             for (int32_t p = 0; p < response->responses.items[t].partitions.count; p++)
                 take_partition(c, request, response->responses.items[t].topic,
                                &response->responses.items[t].partitions.items[p]);
-    fetch_request_lost(c, request); /* what the answer left out */
+    rj_fetch_request_lost(c, request); /* what the answer left out */
 }

@@ -45,7 +45,7 @@ static bool collect_topics(struct rj_consumer *c)
     return true;
 }
 
-bool leader_take_group(struct rj_consumer *c, const struct rj_join_group_response *response)
+bool rj_leader_take_group(struct rj_consumer *c, const struct rj_join_group_response *response)
 {
     struct group *group = &c->group;
     rj_arena_reset(&group->arena);
@@ -65,8 +65,8 @@ bool leader_take_group(struct rj_consumer *c, const struct rj_join_group_respons
     }
     for (int32_t i = 0; i < response->members.count; i++) {
         if (!take_member(c, &response->members.items[i], &group->members[i])) {
-            consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_LEADER,
-                          "a member's subscription cannot be read");
+            rj_consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_LEADER,
+                             "a member's subscription cannot be read");
             return false;
         }
         group->member_count++;
@@ -74,7 +74,7 @@ bool leader_take_group(struct rj_consumer *c, const struct rj_join_group_respons
     if (!collect_topics(c))
         return false;
     if (group->skips_assignment)
-        leader_note_signature(c);
+        rj_leader_note_signature(c);
     return true;
 }
 
@@ -86,11 +86,11 @@ static uint64_t mix(uint64_t hash, const void *data, int32_t len)
 }
 
 /* Names, partition counts and racks of the group's topics. */
-uint64_t rebalance_signature(const struct rj_consumer *c)
+uint64_t rj_rebalance_signature(const struct rj_consumer *c)
 {
     uint64_t hash = 0xcbf29ce484222325;
     for (int32_t i = 0; i < c->group.topics.count; i++) {
-        const struct known_topic *topic = metadata_topic(c, c->group.topics.items[i]);
+        const struct known_topic *topic = rj_metadata_topic(c, c->group.topics.items[i]);
         int32_t count = topic == NULL ? 0 : topic->partition_count;
         hash = mix(hash, c->group.topics.items[i].data, c->group.topics.items[i].len);
         hash = mix(hash, &count, sizeof count);
@@ -101,9 +101,9 @@ uint64_t rebalance_signature(const struct rj_consumer *c)
     return hash;
 }
 
-void leader_note_signature(struct rj_consumer *c)
+void rj_leader_note_signature(struct rj_consumer *c)
 {
-    c->group.signature = rebalance_signature(c);
+    c->group.signature = rj_rebalance_signature(c);
     c->group.has_signature = true;
 }
 
@@ -111,17 +111,17 @@ void leader_note_signature(struct rj_consumer *c)
 static bool knows_topics(const struct rj_consumer *c)
 {
     for (int32_t i = 0; i < c->group.topics.count; i++)
-        if (metadata_topic(c, c->group.topics.items[i]) == NULL)
+        if (rj_metadata_topic(c, c->group.topics.items[i]) == NULL)
             return false;
     return c->metadata.is_known;
 }
 
 static struct rj_assign_topic *assign_topics(struct rj_consumer *c)
 {
-    struct rj_assign_topic *topics = consumer_step_alloc(c, c->group.topics.count, sizeof *topics);
+    struct rj_assign_topic *topics = rj_consumer_step_alloc(c, c->group.topics.count, sizeof *topics);
     for (int32_t i = 0; topics != NULL && i < c->group.topics.count; i++) {
-        const struct known_topic *known = metadata_topic(c, c->group.topics.items[i]);
-        struct rj_string_array *racks = consumer_step_alloc(c, known->partition_count, sizeof *racks);
+        const struct known_topic *known = rj_metadata_topic(c, c->group.topics.items[i]);
+        struct rj_string_array *racks = rj_consumer_step_alloc(c, known->partition_count, sizeof *racks);
         if (racks == NULL)
             return NULL;
         for (int32_t p = 0; p < known->partition_count; p++)
@@ -136,8 +136,8 @@ static void assign_and_send(struct rj_consumer *c)
     struct group *group = &c->group;
     struct rj_assign_topic *topics = assign_topics(c);
     struct rj_consumer_protocol_assignment *assignments =
-        consumer_step_alloc(c, group->member_count, sizeof *assignments);
-    struct rj_sync_group_request_assignment *list = consumer_step_alloc(c, group->member_count, sizeof *list);
+        rj_consumer_step_alloc(c, group->member_count, sizeof *assignments);
+    struct rj_sync_group_request_assignment *list = rj_consumer_step_alloc(c, group->member_count, sizeof *list);
     if (topics == NULL || assignments == NULL || list == NULL)
         return;
     if (rj_assign(c->assignor, group->members, group->member_count, topics, group->topics.count, &c->step,
@@ -148,7 +148,7 @@ static void assign_and_send(struct rj_consumer *c)
     int32_t count = 0;
     for (int32_t m = 0; m < group->member_count; m++) {
         if (assignments[m].assigned_partitions.count == 0 &&
-            consumer_has_fault(c, RJ_CONSUMER_FAULT_OMIT_EMPTY_MEMBERS))
+            rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_OMIT_EMPTY_MEMBERS))
             continue;
         list[count].member_id = group->members[m].member_id;
         if (rj_encode_assignment(&assignments[m], c->config.subscription_version, &c->step,
@@ -157,14 +157,14 @@ static void assign_and_send(struct rj_consumer *c)
             return;
         }
     }
-    leader_note_signature(c);
-    rebalance_send_sync(c, list, count);
+    rj_leader_note_signature(c);
+    rj_rebalance_send_sync(c, list, count);
 }
 
-void leader_drive(struct rj_consumer *c)
+void rj_leader_drive(struct rj_consumer *c)
 {
     if (knows_topics(c))
         assign_and_send(c);
-    else if (!c->metadata_wanted && !consumer_is_out(c, RJ_API_METADATA))
+    else if (!c->metadata_wanted && !rj_consumer_is_out(c, RJ_API_METADATA))
         c->metadata_wanted = true; /* cl-leader-metadata; discovery_drive asks */
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-bool consumer_grow(struct rj_consumer *c, void **items, int32_t *capacity, int32_t count, size_t size)
+bool rj_consumer_grow(struct rj_consumer *c, void **items, int32_t *capacity, int32_t count, size_t size)
 {
     if (count < *capacity)
         return true;
@@ -23,14 +23,14 @@ bool consumer_grow(struct rj_consumer *c, void **items, int32_t *capacity, int32
     return true;
 }
 
-void consumer_free_string(struct rj_consumer *c, struct rj_string *slot)
+void rj_consumer_free_string(struct rj_consumer *c, struct rj_string *slot)
 {
     if (slot->data != NULL && slot->len > 0)
         c->allocator.free(c->allocator.context, (void *)(uintptr_t)slot->data, (size_t)slot->len);
     *slot = RJ_EMPTY_STRING;
 }
 
-bool consumer_set_string(struct rj_consumer *c, struct rj_string *slot, struct rj_string value)
+bool rj_consumer_set_string(struct rj_consumer *c, struct rj_string *slot, struct rj_string value)
 {
     struct rj_string copy = RJ_EMPTY_STRING;
     if (value.len > 0) {
@@ -42,12 +42,12 @@ bool consumer_set_string(struct rj_consumer *c, struct rj_string *slot, struct r
         memcpy(data, value.data, (size_t)value.len);
         copy = (struct rj_string){data, value.len};
     }
-    consumer_free_string(c, slot);
+    rj_consumer_free_string(c, slot);
     *slot = copy;
     return true;
 }
 
-void *consumer_step_alloc(struct rj_consumer *c, int64_t count, size_t size)
+void *rj_consumer_step_alloc(struct rj_consumer *c, int64_t count, size_t size)
 {
     void *memory = rj_arena_alloc(&c->step, (size_t)count * size);
     if (memory == NULL)
@@ -57,7 +57,7 @@ void *consumer_step_alloc(struct rj_consumer *c, int64_t count, size_t size)
     return memory;
 }
 
-struct rj_string consumer_step_string(struct rj_consumer *c, struct rj_string value)
+struct rj_string rj_consumer_step_string(struct rj_consumer *c, struct rj_string value)
 {
     bool ok = true;
     struct rj_string copy = rj_arena_copy_string(&c->step, value, &ok);
@@ -66,15 +66,15 @@ struct rj_string consumer_step_string(struct rj_consumer *c, struct rj_string va
     return ok ? copy : RJ_EMPTY_STRING;
 }
 
-void consumer_wake(struct rj_consumer *c, int64_t at_ms)
+void rj_consumer_wake(struct rj_consumer *c, int64_t at_ms)
 {
     if (at_ms < c->deadline_ms)
         c->deadline_ms = at_ms;
 }
 
-int64_t consumer_backoff_ms(struct rj_consumer *c, int32_t failures)
+int64_t rj_consumer_backoff_ms(struct rj_consumer *c, int32_t failures)
 {
-    if (consumer_has_fault(c, RJ_CONSUMER_FAULT_HOT_LOOP))
+    if (rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_HOT_LOOP))
         return 0;
     int64_t delay = c->config.retry_backoff_ms;
     for (int32_t i = 1; i < failures && delay < c->config.retry_backoff_max_ms; i++)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-struct partition *partition_find(struct rj_consumer *c, struct rj_string topic, int32_t number)
+struct partition *rj_partition_find(struct rj_consumer *c, struct rj_string topic, int32_t number)
 {
     for (int32_t i = 0; i < c->partition_count; i++)
         if (c->partitions[i].number == number && rj_string_equal(c->partitions[i].topic, topic))
@@ -11,18 +11,18 @@ struct partition *partition_find(struct rj_consumer *c, struct rj_string topic, 
     return NULL;
 }
 
-struct partition *partition_add(struct rj_consumer *c, struct rj_string topic, int32_t number)
+struct partition *rj_partition_add(struct rj_consumer *c, struct rj_string topic, int32_t number)
 {
-    struct partition *partition = partition_find(c, topic, number);
+    struct partition *partition = rj_partition_find(c, topic, number);
     struct rj_string name = RJ_EMPTY_STRING;
     if (partition != NULL) {
         name = partition->topic; /* a ghost comes back to life */
     } else {
         void *items = c->partitions;
-        if (!consumer_grow(c, &items, &c->partition_capacity, c->partition_count, sizeof *c->partitions))
+        if (!rj_consumer_grow(c, &items, &c->partition_capacity, c->partition_count, sizeof *c->partitions))
             return NULL;
         c->partitions = items;
-        if (!consumer_set_string(c, &name, topic))
+        if (!rj_consumer_set_string(c, &name, topic))
             return NULL;
         partition = &c->partitions[c->partition_count++];
     }
@@ -32,20 +32,20 @@ struct partition *partition_add(struct rj_consumer *c, struct rj_string topic, i
 }
 
 /* Ghosts stay: they are what the deliberate fault fetch-revoked is about. */
-void partition_remove(struct rj_consumer *c, partition_filter select)
+void rj_partition_remove(struct rj_consumer *c, partition_filter select)
 {
     int32_t left = 0;
     for (int32_t i = 0; i < c->partition_count; i++) {
         struct partition *partition = &c->partitions[i];
         bool goes = !partition->is_ghost && (select == NULL || select(c, partition));
-        if (goes && consumer_has_fault(c, RJ_CONSUMER_FAULT_FETCH_REVOKED) && partition->state == POSITION_READY) {
+        if (goes && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_FETCH_REVOKED) && partition->state == POSITION_READY) {
             partition->is_ghost = true;
             partition->is_revoking = partition->handed_out = false;
             partition->fetch_correlation_id = 0;
             goes = false;
         }
         if (goes)
-            consumer_free_string(c, &partition->topic);
+            rj_consumer_free_string(c, &partition->topic);
         else
             c->partitions[left++] = *partition;
     }
@@ -65,8 +65,8 @@ struct topic_numbers { struct rj_string *names; struct rj_int32_array *numbers; 
 /* The partitions whose committed offset is to be asked for, by topic; they count as asked. */
 static bool list_unknown(struct rj_consumer *c, struct topic_numbers *list)
 {
-    list->names = consumer_step_alloc(c, c->partition_count, sizeof *list->names);
-    list->numbers = consumer_step_alloc(c, c->partition_count, sizeof *list->numbers);
+    list->names = rj_consumer_step_alloc(c, c->partition_count, sizeof *list->names);
+    list->numbers = rj_consumer_step_alloc(c, c->partition_count, sizeof *list->numbers);
     for (int32_t i = 0; i < c->partition_count; i++) {
         struct partition *partition = &c->partitions[i];
         int32_t t;
@@ -74,8 +74,8 @@ static bool list_unknown(struct rj_consumer *c, struct topic_numbers *list)
             c->now_ms < partition->retry_at_ms)
             continue;
         if (!has_topic(list->names, list->count, partition->topic, &t)) {
-            list->names[t] = consumer_step_string(c, partition->topic);
-            list->numbers[t].items = consumer_step_alloc(c, c->partition_count, sizeof(int32_t));
+            list->names[t] = rj_consumer_step_string(c, partition->topic);
+            list->numbers[t].items = rj_consumer_step_alloc(c, c->partition_count, sizeof(int32_t));
             list->count++;
         }
         if (list->numbers[t].items != NULL)
@@ -92,7 +92,7 @@ static bool fill_offset_fetch(struct rj_consumer *c, int16_t version, const stru
         request->require_stable = true;
     if (version < 8) {
         request->group_id = c->config.group_id;
-        request->topics.items = consumer_step_alloc(c, list->count, sizeof *request->topics.items);
+        request->topics.items = rj_consumer_step_alloc(c, list->count, sizeof *request->topics.items);
         for (int32_t t = 0; request->topics.items != NULL && t < list->count; t++) {
             request->topics.items[t].name = list->names[t];
             request->topics.items[t].partition_indexes = list->numbers[t];
@@ -100,12 +100,12 @@ static bool fill_offset_fetch(struct rj_consumer *c, int16_t version, const stru
         request->topics.count = list->count;
         return request->topics.items != NULL;
     }
-    struct rj_offset_fetch_request_group *group = consumer_step_alloc(c, 1, sizeof *group);
+    struct rj_offset_fetch_request_group *group = rj_consumer_step_alloc(c, 1, sizeof *group);
     if (group == NULL)
         return false;
     group->group_id = c->config.group_id;
     group->member_epoch = -1; /* of KIP-848; a classic member names neither id nor epoch */
-    group->topics.items = consumer_step_alloc(c, list->count, sizeof *group->topics.items);
+    group->topics.items = rj_consumer_step_alloc(c, list->count, sizeof *group->topics.items);
     for (int32_t t = 0; group->topics.items != NULL && t < list->count; t++) {
         group->topics.items[t].name = list->names[t];
         group->topics.items[t].partition_indexes = list->numbers[t];
@@ -118,24 +118,24 @@ static bool fill_offset_fetch(struct rj_consumer *c, int16_t version, const stru
 
 static void ask_committed(struct rj_consumer *c, struct connection *connection)
 {
-    int16_t version = connection_version(c, connection, RJ_API_OFFSET_FETCH);
+    int16_t version = rj_connection_version(c, connection, RJ_API_OFFSET_FETCH);
     struct topic_numbers list = {NULL, NULL, 0};
-    struct rj_offset_fetch_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    struct rj_offset_fetch_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     if (request == NULL || !list_unknown(c, &list))
         return;
     rj_message_init(&rj_offset_fetch_request_schema, request);
     if (fill_offset_fetch(c, version, &list, request))
-        consumer_send(c, connection, RJ_API_OFFSET_FETCH, version, request);
+        rj_consumer_send(c, connection, RJ_API_OFFSET_FETCH, version, request);
 }
 
 /* ListOffsets to one leader for everything of it that is to be reset; one topic entry a partition is legal and
  * simple. */
 static void ask_listed(struct rj_consumer *c, struct connection *connection, int32_t leader)
 {
-    int16_t version = connection_version(c, connection, RJ_API_LIST_OFFSETS);
-    struct rj_list_offsets_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    int16_t version = rj_connection_version(c, connection, RJ_API_LIST_OFFSETS);
+    struct rj_list_offsets_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     struct rj_list_offsets_request_list_offsets_topic *topics =
-        consumer_step_alloc(c, c->partition_count, sizeof *topics);
+        rj_consumer_step_alloc(c, c->partition_count, sizeof *topics);
     int32_t count = 0;
     if (request == NULL || topics == NULL)
         return;
@@ -145,11 +145,11 @@ static void ask_listed(struct rj_consumer *c, struct connection *connection, int
         request->isolation_level = c->config.isolation_level;
     for (int32_t i = 0; i < c->partition_count; i++) {
         struct partition *partition = &c->partitions[i];
-        const struct known_partition *known = metadata_partition(c, partition->topic, partition->number);
+        const struct known_partition *known = rj_metadata_partition(c, partition->topic, partition->number);
         if (partition->state != POSITION_RESETTING || known == NULL || known->leader != leader ||
             partition->is_revoking || c->now_ms < partition->retry_at_ms)
             continue;
-        struct rj_list_offsets_request_list_offsets_partition *item = consumer_step_alloc(c, 1, sizeof *item);
+        struct rj_list_offsets_request_list_offsets_partition *item = rj_consumer_step_alloc(c, 1, sizeof *item);
         if (item == NULL)
             return;
         *item = (struct rj_list_offsets_request_list_offsets_partition){
@@ -157,7 +157,7 @@ static void ask_listed(struct rj_consumer *c, struct connection *connection, int
             .current_leader_epoch = version >= 4 ? known->leader_epoch : -1,
             .timestamp = c->config.auto_offset_reset == RJ_OFFSET_RESET_EARLIEST ? -2 : -1,
             .max_num_offsets = 1};
-        topics[count].name = consumer_step_string(c, partition->topic);
+        topics[count].name = rj_consumer_step_string(c, partition->topic);
         topics[count].partitions.items = item;
         topics[count++].partitions.count = 1;
         partition->state = POSITION_LISTING;
@@ -165,7 +165,7 @@ static void ask_listed(struct rj_consumer *c, struct connection *connection, int
     request->topics.items = topics;
     request->topics.count = count;
     if (count > 0)
-        consumer_send(c, connection, RJ_API_LIST_OFFSETS, version, request);
+        rj_consumer_send(c, connection, RJ_API_LIST_OFFSETS, version, request);
 }
 
 static void drive_resets(struct rj_consumer *c)
@@ -175,23 +175,23 @@ static void drive_resets(struct rj_consumer *c)
         if (partition->state != POSITION_RESETTING || partition->is_revoking)
             continue;
         if (c->now_ms < partition->retry_at_ms) {
-            consumer_wake(c, partition->retry_at_ms);
+            rj_consumer_wake(c, partition->retry_at_ms);
             continue;
         }
-        const struct known_partition *known = metadata_partition(c, partition->topic, partition->number);
+        const struct known_partition *known = rj_metadata_partition(c, partition->topic, partition->number);
         if (known == NULL || known->leader == NO_NODE) {
             c->metadata_wanted = true;
-            partition->retry_at_ms = c->now_ms + consumer_backoff_ms(c, 1);
-            consumer_wake(c, partition->retry_at_ms);
+            partition->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, 1);
+            rj_consumer_wake(c, partition->retry_at_ms);
             continue;
         }
-        struct connection *connection = connection_ready(c, RJ_CONNECTION_DATA, known->leader);
+        struct connection *connection = rj_connection_ready(c, RJ_CONNECTION_DATA, known->leader);
         if (connection != NULL)
             ask_listed(c, connection, known->leader);
     }
 }
 
-void positions_drive(struct rj_consumer *c)
+void rj_positions_drive(struct rj_consumer *c)
 {
     if (c->is_closing || !c->config.fetch_records)
         return;
@@ -201,20 +201,20 @@ void positions_drive(struct rj_consumer *c)
         if (partition->state != POSITION_UNKNOWN || partition->is_ghost || partition->is_revoking)
             continue;
         if (c->now_ms < partition->retry_at_ms)
-            consumer_wake(c, partition->retry_at_ms);
+            rj_consumer_wake(c, partition->retry_at_ms);
         else
             unknown = true;
     }
     struct connection *connection = unknown && c->state != RJ_CONSUMER_JOINING && c->state != RJ_CONSUMER_SYNCING &&
-                                            !consumer_is_out(c, RJ_API_OFFSET_FETCH)
-                                        ? connection_to_coordinator(c)
+                                            !rj_consumer_is_out(c, RJ_API_OFFSET_FETCH)
+                                        ? rj_connection_to_coordinator(c)
                                         : NULL;
     if (connection != NULL)
         ask_committed(c, connection);
     drive_resets(c);
 }
 
-void positions_request_lost(struct rj_consumer *c, int16_t api_key)
+void rj_positions_request_lost(struct rj_consumer *c, int16_t api_key)
 {
     for (int32_t i = 0; i < c->partition_count; i++) {
         struct partition *partition = &c->partitions[i];
@@ -223,32 +223,32 @@ void positions_request_lost(struct rj_consumer *c, int16_t api_key)
         if (!was_asking && !was_listing)
             continue;
         partition->state = was_asking ? POSITION_UNKNOWN : POSITION_RESETTING;
-        partition->retry_at_ms = c->now_ms + consumer_backoff_ms(c, 1);
+        partition->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, 1);
     }
 }
 
 static void take_offset(struct rj_consumer *c, const struct in_flight *request, struct rj_string topic, int32_t number,
                         int64_t offset, int32_t leader_epoch, int16_t error)
 {
-    struct partition *partition = partition_find(c, topic, number);
+    struct partition *partition = rj_partition_find(c, topic, number);
     if (partition == NULL || partition->state != POSITION_ASKING)
         return;
-    struct verdict verdict = consumer_judge(RJ_API_OFFSET_FETCH, error);
+    struct verdict verdict = rj_consumer_judge(RJ_API_OFFSET_FETCH, error);
     if (verdict.reaction == REACTION_REPORT) {
         partition->state = POSITION_STUCK;
-        consumer_report(c, RJ_API_OFFSET_FETCH, error, verdict.rule, "the committed offset cannot be fetched");
+        rj_consumer_report(c, RJ_API_OFFSET_FETCH, error, verdict.rule, "the committed offset cannot be fetched");
     } else if (verdict.reaction != REACTION_DONE) {
         partition->state = POSITION_UNKNOWN;
-        partition->retry_at_ms = c->now_ms + consumer_backoff_ms(c, 1);
-        membership_react(c, request, verdict, error);
+        partition->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, 1);
+        rj_membership_react(c, request, verdict, error);
     } else if (offset >= 0) {
         partition->state = POSITION_READY;
         partition->position = partition->committed = offset;
         partition->leader_epoch = leader_epoch;
     } else if (c->config.auto_offset_reset == RJ_OFFSET_RESET_NONE) {
         partition->state = POSITION_STUCK;
-        consumer_report(c, RJ_API_OFFSET_FETCH, RJ_KAFKA_OFFSET_OUT_OF_RANGE, RJ_RULE_CL_FETCH_OWNED_ONLY,
-                        "no committed offset and no reset policy");
+        rj_consumer_report(c, RJ_API_OFFSET_FETCH, RJ_KAFKA_OFFSET_OUT_OF_RANGE, RJ_RULE_CL_FETCH_OWNED_ONLY,
+                           "no committed offset and no reset policy");
     } else {
         partition->state = POSITION_RESETTING;
         partition->retry_at_ms = 0;
@@ -263,8 +263,8 @@ static void take_common_error(struct rj_consumer *c, const struct in_flight *req
             take_offset(c, request, c->partitions[i].topic, c->partitions[i].number, -1, -1, error);
 }
 
-void positions_take_committed(struct rj_consumer *c, const struct in_flight *request,
-                              const struct rj_offset_fetch_response *response)
+void rj_positions_take_committed(struct rj_consumer *c, const struct in_flight *request,
+                                 const struct rj_offset_fetch_response *response)
 {
     int16_t error = request->version < 8 ? response->error_code
                     : response->groups.count > 0 ? response->groups.items[0].error_code
@@ -289,16 +289,16 @@ void positions_take_committed(struct rj_consumer *c, const struct in_flight *req
                         partition->committed_leader_epoch, partition->error_code);
         }
     }
-    positions_request_lost(c, RJ_API_OFFSET_FETCH); /* what the answer left out is asked for again */
+    rj_positions_request_lost(c, RJ_API_OFFSET_FETCH); /* what the answer left out is asked for again */
 }
 
-void positions_take_listed(struct rj_consumer *c, const struct rj_list_offsets_response *response)
+void rj_positions_take_listed(struct rj_consumer *c, const struct rj_list_offsets_response *response)
 {
     for (int32_t t = 0; t < response->topics.count; t++)
         for (int32_t p = 0; p < response->topics.items[t].partitions.count; p++) {
             const struct rj_list_offsets_response_list_offsets_partition_response *item =
                 &response->topics.items[t].partitions.items[p];
-            struct partition *partition = partition_find(c, response->topics.items[t].name, item->partition_index);
+            struct partition *partition = rj_partition_find(c, response->topics.items[t].name, item->partition_index);
             if (partition == NULL || partition->state != POSITION_LISTING)
                 continue;
             if (item->error_code == 0) {
@@ -308,7 +308,7 @@ void positions_take_listed(struct rj_consumer *c, const struct rj_list_offsets_r
                 partition->leader_epoch = item->leader_epoch;
             } else {
                 partition->state = POSITION_RESETTING;
-                partition->retry_at_ms = c->now_ms + consumer_backoff_ms(c, 1);
+                partition->retry_at_ms = c->now_ms + rj_consumer_backoff_ms(c, 1);
                 c->metadata_wanted = true;
             }
         }

@@ -69,7 +69,7 @@ static enum column column_of(int16_t api_key)
     }
 }
 
-struct verdict consumer_judge(int16_t api_key, int16_t error_code)
+struct verdict rj_consumer_judge(int16_t api_key, int16_t error_code)
 {
     enum column column = column_of(api_key);
     if (error_code == 0)

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-bool partition_is_owned(const struct rj_consumer *c, const struct partition *partition)
+bool rj_partition_is_owned(const struct rj_consumer *c, const struct partition *partition)
 {
     (void)c;
     return !partition->is_ghost;
 }
 
-bool partition_is_revoking(const struct rj_consumer *c, const struct partition *partition)
+bool rj_partition_is_revoking(const struct rj_consumer *c, const struct partition *partition)
 {
     (void)c;
     return !partition->is_ghost && partition->is_revoking;
@@ -29,7 +29,7 @@ static bool is_subscribed(const struct rj_consumer *c, struct rj_string topic)
 static bool mark_for_revocation(struct rj_consumer *c)
 {
     bool some = false;
-    bool keeps_all = !c->is_cooperative && consumer_has_fault(c, RJ_CONSUMER_FAULT_KEEP_ON_REVOKE);
+    bool keeps_all = !c->is_cooperative && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_KEEP_ON_REVOKE);
     for (int32_t i = 0; i < c->partition_count; i++) {
         struct partition *partition = &c->partitions[i];
         bool goes = c->is_cooperative ? !is_subscribed(c, partition->topic) : !keeps_all;
@@ -44,15 +44,15 @@ static void begin(struct rj_consumer *c)
     c->rejoin_at_ms = 0;
     c->state = RJ_CONSUMER_PREPARING;
     c->prepare_deadline_ms = c->now_ms + c->config.max_poll_interval_ms;
-    if (!mark_for_revocation(c) || !c->config.commit_on_revoke || !membership_is_member(c) ||
-        consumer_has_fault(c, RJ_CONSUMER_FAULT_SKIP_COMMIT_BEFORE_REVOKE))
+    if (!mark_for_revocation(c) || !c->config.commit_on_revoke || !rj_membership_is_member(c) ||
+        rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_SKIP_COMMIT_BEFORE_REVOKE))
         return;
-    commit_consumed(c, COMMIT_BEFORE_REVOKE, 0, partition_is_revoking);
+    rj_commit_consumed(c, COMMIT_BEFORE_REVOKE, 0, rj_partition_is_revoking);
 }
 
 static struct rj_bytes cooperative_user_data(struct rj_consumer *c)
 {
-    uint8_t *data = consumer_step_alloc(c, 4, 1);
+    uint8_t *data = rj_consumer_step_alloc(c, 4, 1);
     if (data == NULL)
         return RJ_NULL_BYTES;
     uint32_t generation = (uint32_t)c->cooperative_generation;
@@ -65,7 +65,7 @@ static struct rj_bytes cooperative_user_data(struct rj_consumer *c)
 static void list_owned(struct rj_consumer *c, struct rj_consumer_protocol_subscription *subscription)
 {
     struct rj_consumer_protocol_subscription_topic_partition *topics =
-        consumer_step_alloc(c, c->partition_count, sizeof *topics);
+        rj_consumer_step_alloc(c, c->partition_count, sizeof *topics);
     int32_t count = 0;
     for (int32_t i = 0; topics != NULL && i < c->partition_count; i++) {
         const struct partition *partition = &c->partitions[i];
@@ -75,8 +75,8 @@ static void list_owned(struct rj_consumer *c, struct rj_consumer_protocol_subscr
         while (t < count && !rj_string_equal(topics[t].topic, partition->topic))
             t++;
         if (t == count) {
-            topics[count].topic = consumer_step_string(c, partition->topic);
-            topics[count].partitions.items = consumer_step_alloc(c, c->partition_count, sizeof(int32_t));
+            topics[count].topic = rj_consumer_step_string(c, partition->topic);
+            topics[count].partitions.items = rj_consumer_step_alloc(c, c->partition_count, sizeof(int32_t));
             if (topics[count++].partitions.items == NULL)
                 return;
         }
@@ -88,10 +88,10 @@ static void list_owned(struct rj_consumer *c, struct rj_consumer_protocol_subscr
 
 static struct rj_string *sorted_topics(struct rj_consumer *c)
 {
-    struct rj_string *topics = consumer_step_alloc(c, c->topics.count, sizeof *topics);
+    struct rj_string *topics = rj_consumer_step_alloc(c, c->topics.count, sizeof *topics);
     for (int32_t i = 0; topics != NULL && i < c->topics.count; i++) {
         int32_t at = i;
-        struct rj_string topic = consumer_step_string(c, c->topics.items[i]);
+        struct rj_string topic = rj_consumer_step_string(c, c->topics.items[i]);
         for (; at > 0 && rj_java_compare(topic, topics[at - 1]) < 0; at--)
             topics[at] = topics[at - 1];
         topics[at] = topic;
@@ -110,7 +110,7 @@ static bool subscription_bytes(struct rj_consumer *c, enum rj_assignor assignor,
         subscription.user_data = c->sticky_user_data;
     if (assignor == RJ_ASSIGNOR_COOPERATIVE_STICKY)
         subscription.user_data = cooperative_user_data(c);
-    if (version >= 1 && (c->is_cooperative || consumer_has_fault(c, RJ_CONSUMER_FAULT_KEEP_ON_REVOKE)))
+    if (version >= 1 && (c->is_cooperative || rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_KEEP_ON_REVOKE)))
         list_owned(c, &subscription);
     if (version >= 2)
         subscription.generation_id = c->generation_id;
@@ -125,9 +125,9 @@ static bool subscription_bytes(struct rj_consumer *c, enum rj_assignor assignor,
 
 static struct rj_join_group_request *join_request(struct rj_consumer *c, int16_t version)
 {
-    struct rj_join_group_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    struct rj_join_group_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     struct rj_join_group_request_protocol *protocols =
-        consumer_step_alloc(c, c->config.assignor_count, sizeof *protocols);
+        rj_consumer_step_alloc(c, c->config.assignor_count, sizeof *protocols);
     if (request == NULL || protocols == NULL)
         return NULL;
     rj_message_init(&rj_join_group_request_schema, request);
@@ -140,7 +140,7 @@ static struct rj_join_group_request *join_request(struct rj_consumer *c, int16_t
     request->session_timeout_ms = c->config.session_timeout_ms;
     if (version >= 1)
         request->rebalance_timeout_ms = c->config.max_poll_interval_ms;
-    request->member_id = consumer_step_string(c, c->member_id);
+    request->member_id = rj_consumer_step_string(c, c->member_id);
     if (version >= 5)
         request->group_instance_id = c->config.instance_id;
     request->protocol_type = RJ_STRING("consumer");
@@ -153,21 +153,21 @@ static struct rj_join_group_request *join_request(struct rj_consumer *c, int16_t
 
 static void send_join(struct rj_consumer *c, struct connection *connection)
 {
-    int16_t version = connection_version(c, connection, RJ_API_JOIN_GROUP);
+    int16_t version = rj_connection_version(c, connection, RJ_API_JOIN_GROUP);
     if (!rj_string_is_null(c->config.instance_id) && version < 5) {
-        consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_UNSUPPORTED_VERSION, RJ_RULE_CL_UNKNOWN_VERSION_FLOOR,
-                      "the broker's JoinGroup cannot carry a group instance id");
+        rj_consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_UNSUPPORTED_VERSION, RJ_RULE_CL_UNKNOWN_VERSION_FLOOR,
+                         "the broker's JoinGroup cannot carry a group instance id");
         return;
     }
     const struct rj_join_group_request *request = join_request(c, version);
     if (request == NULL)
         return;
-    if (consumer_has_fault(c, RJ_CONSUMER_FAULT_TWO_JOINS)) {
-        struct in_flight *first = consumer_send(c, connection, RJ_API_JOIN_GROUP, version, request);
+    if (rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_TWO_JOINS)) {
+        struct in_flight *first = rj_consumer_send(c, connection, RJ_API_JOIN_GROUP, version, request);
         if (first != NULL)
             first->ignored = true;
     }
-    if (consumer_send(c, connection, RJ_API_JOIN_GROUP, version, request) == NULL)
+    if (rj_consumer_send(c, connection, RJ_API_JOIN_GROUP, version, request) == NULL)
         return;
     c->state = RJ_CONSUMER_JOINING;
     c->rejoin_wanted = false;
@@ -177,48 +177,48 @@ static void drive_assigning(struct rj_consumer *c);
 
 static void drive_preparing(struct rj_consumer *c)
 {
-    if (commit_is_pending(c, COMMIT_BEFORE_REVOKE)) {
+    if (rj_commit_is_pending(c, COMMIT_BEFORE_REVOKE)) {
         if (c->now_ms < c->prepare_deadline_ms) {
-            consumer_wake(c, c->prepare_deadline_ms);
+            rj_consumer_wake(c, c->prepare_deadline_ms);
             return;
         }
-        commit_give_up(c, RJ_KAFKA_REQUEST_TIMED_OUT);
+        rj_commit_give_up(c, RJ_KAFKA_REQUEST_TIMED_OUT);
     }
-    rebalance_finish_revocation(c);
-    struct connection *connection = connection_to_coordinator(c);
-    if (connection != NULL && !commit_is_pending(c, COMMIT_ASKED) && !commit_is_pending(c, COMMIT_AUTOMATIC))
+    rj_rebalance_finish_revocation(c);
+    struct connection *connection = rj_connection_to_coordinator(c);
+    if (connection != NULL && !rj_commit_is_pending(c, COMMIT_ASKED) && !rj_commit_is_pending(c, COMMIT_AUTOMATIC))
         send_join(c, connection);
 }
 
-void rebalance_drive(struct rj_consumer *c)
+void rj_rebalance_drive(struct rj_consumer *c)
 {
     bool may_begin = c->state == RJ_CONSUMER_UNJOINED || (c->state == RJ_CONSUMER_STABLE && c->rejoin_wanted);
     if (may_begin && !c->poll_expired && c->topics.count > 0) {
         if (c->now_ms < c->rejoin_at_ms)
-            consumer_wake(c, c->rejoin_at_ms);
-        else if (c->state == RJ_CONSUMER_STABLE || connection_to_coordinator(c) != NULL)
+            rj_consumer_wake(c, c->rejoin_at_ms);
+        else if (c->state == RJ_CONSUMER_STABLE || rj_connection_to_coordinator(c) != NULL)
             begin(c);
     }
     if (c->state == RJ_CONSUMER_PREPARING)
         drive_preparing(c);
     if (c->state == RJ_CONSUMER_ASSIGNING)
         drive_assigning(c);
-    if (c->state == RJ_CONSUMER_REVOKING && !commit_is_pending(c, COMMIT_BEFORE_REVOKE)) {
-        rebalance_finish_revocation(c);
-        rebalance_take_assignment(c, &c->target);
+    if (c->state == RJ_CONSUMER_REVOKING && !rj_commit_is_pending(c, COMMIT_BEFORE_REVOKE)) {
+        rj_rebalance_finish_revocation(c);
+        rj_rebalance_take_assignment(c, &c->target);
     }
 }
 
 /* Tells REVOKED for what is marked, and forgets it. */
-void rebalance_finish_revocation(struct rj_consumer *c)
+void rj_rebalance_finish_revocation(struct rj_consumer *c)
 {
     bool some = false;
     for (int32_t i = 0; i < c->partition_count; i++)
-        some = some || partition_is_revoking(c, &c->partitions[i]);
+        some = some || rj_partition_is_revoking(c, &c->partitions[i]);
     if (!some)
         return;
-    consumer_tell_partitions(c, RJ_CONSUMER_REVOKED, partition_is_revoking);
-    partition_remove(c, partition_is_revoking);
+    rj_consumer_tell_partitions(c, RJ_CONSUMER_REVOKED, rj_partition_is_revoking);
+    rj_partition_remove(c, rj_partition_is_revoking);
 }
 
 /* ---- JoinGroup --------------------------------------------------------------------------------------------------- */
@@ -229,20 +229,20 @@ static void join_failed(struct rj_consumer *c, int16_t error_code, bool at_once)
     c->join_failures = error_code == c->join_error ? c->join_failures + 1 : 1;
     c->join_error = error_code;
     int32_t waits = at_once ? c->join_failures - 1 : c->join_failures;
-    c->rejoin_at_ms = waits > 0 ? c->now_ms + consumer_backoff_ms(c, waits) : c->now_ms;
+    c->rejoin_at_ms = waits > 0 ? c->now_ms + rj_consumer_backoff_ms(c, waits) : c->now_ms;
 }
 
 static void heartbeat_with_promised_id(struct rj_consumer *c)
 {
-    struct connection *connection = connection_to_coordinator(c);
-    struct rj_heartbeat_request *request = consumer_step_alloc(c, 1, sizeof *request);
+    struct connection *connection = rj_connection_to_coordinator(c);
+    struct rj_heartbeat_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
     if (connection == NULL || request == NULL)
         return;
     rj_message_init(&rj_heartbeat_request_schema, request);
     request->group_id = c->config.group_id;
-    request->member_id = consumer_step_string(c, c->member_id);
-    struct in_flight *sent = consumer_send(c, connection, RJ_API_HEARTBEAT,
-                                           connection_version(c, connection, RJ_API_HEARTBEAT), request);
+    request->member_id = rj_consumer_step_string(c, c->member_id);
+    struct in_flight *sent = rj_consumer_send(c, connection, RJ_API_HEARTBEAT,
+                                              rj_connection_version(c, connection, RJ_API_HEARTBEAT), request);
     if (sent != NULL)
         sent->ignored = true;
 }
@@ -251,34 +251,34 @@ static void join_refused(struct rj_consumer *c, const struct in_flight *request,
                          const struct rj_join_group_response *response)
 {
     int16_t error = response->error_code;
-    struct verdict verdict = consumer_judge(RJ_API_JOIN_GROUP, error);
-    if (error == RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS && consumer_has_fault(c, RJ_CONSUMER_FAULT_FATAL_14))
+    struct verdict verdict = rj_consumer_judge(RJ_API_JOIN_GROUP, error);
+    if (error == RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_FATAL_14))
         verdict.reaction = REACTION_FATAL;
-    if (error == RJ_KAFKA_FENCED_INSTANCE_ID && consumer_has_fault(c, RJ_CONSUMER_FAULT_REJOIN_AFTER_82))
+    if (error == RJ_KAFKA_FENCED_INSTANCE_ID && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_REJOIN_AFTER_82))
         verdict.reaction = REACTION_RESET;
     c->state = RJ_CONSUMER_UNJOINED;
     join_failed(c, error, verdict.reaction == REACTION_TAKE_ID || verdict.reaction == REACTION_RESET ||
                               error == RJ_KAFKA_REBALANCE_IN_PROGRESS);
     if (verdict.reaction == REACTION_TAKE_ID) {
-        if (!consumer_has_fault(c, RJ_CONSUMER_FAULT_EMPTY_ID_AFTER_79)) {
-            consumer_set_string(c, &c->member_id, response->member_id);
+        if (!rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_EMPTY_ID_AFTER_79)) {
+            rj_consumer_set_string(c, &c->member_id, response->member_id);
             c->id_is_promised = true;
             c->membership++;
         }
-        if (consumer_has_fault(c, RJ_CONSUMER_FAULT_HEARTBEAT_PROMISED_ID))
+        if (rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_HEARTBEAT_PROMISED_ID))
             heartbeat_with_promised_id(c);
-        membership_want_rejoin(c, "rejoining with the id that the coordinator gave");
+        rj_membership_want_rejoin(c, "rejoining with the id that the coordinator gave");
     } else {
-        membership_want_rejoin(c, "JoinGroup was refused");
-        membership_react(c, request, verdict, error);
+        rj_membership_want_rejoin(c, "JoinGroup was refused");
+        rj_membership_react(c, request, verdict, error);
     }
 }
 
 static bool take_protocol(struct rj_consumer *c, const struct rj_join_group_response *response)
 {
     if (response->protocol_type.data != NULL && !rj_string_equal(response->protocol_type, RJ_STRING("consumer"))) {
-        consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_JOIN_PROTO_TYPE,
-                      "the group is not of protocol type consumer");
+        rj_consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_JOIN_PROTO_TYPE,
+                         "the group is not of protocol type consumer");
         return false;
     }
     for (int32_t i = 0; i < c->config.assignor_count; i++)
@@ -286,13 +286,13 @@ static bool take_protocol(struct rj_consumer *c, const struct rj_join_group_resp
             c->assignor = c->config.assignors[i];
             return true;
         }
-    consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_JOIN_PROTO_TYPE,
-                  "the coordinator chose a protocol that was not offered");
+    rj_consumer_fail(c, RJ_API_JOIN_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_JOIN_PROTO_TYPE,
+                     "the coordinator chose a protocol that was not offered");
     return false;
 }
 
-void rebalance_take_join(struct rj_consumer *c, const struct in_flight *request,
-                         const struct rj_join_group_response *response)
+void rj_rebalance_take_join(struct rj_consumer *c, const struct in_flight *request,
+                            const struct rj_join_group_response *response)
 {
     if (c->state != RJ_CONSUMER_JOINING)
         return;
@@ -300,8 +300,8 @@ void rebalance_take_join(struct rj_consumer *c, const struct in_flight *request,
         join_refused(c, request, response);
         return;
     }
-    if (!take_protocol(c, response) || !consumer_set_string(c, &c->member_id, response->member_id) ||
-        !leader_take_group(c, response))
+    if (!take_protocol(c, response) || !rj_consumer_set_string(c, &c->member_id, response->member_id) ||
+        !rj_leader_take_group(c, response))
         return;
     c->id_is_promised = false;
     if (c->generation_id != NO_GENERATION_ID)
@@ -312,23 +312,23 @@ void rebalance_take_join(struct rj_consumer *c, const struct in_flight *request,
     c->heartbeat_ok_ms = c->now_ms;
     c->state = RJ_CONSUMER_ASSIGNING;
     /* The deliberate fault takes its time, so that its commit cannot be taken for one that was under way. */
-    c->sync_at_ms = consumer_has_fault(c, RJ_CONSUMER_FAULT_COMMIT_BETWEEN_JOIN_AND_SYNC) ? c->now_ms + 500 : 0;
+    c->sync_at_ms = rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_COMMIT_BETWEEN_JOIN_AND_SYNC) ? c->now_ms + 500 : 0;
 }
 
 static void drive_assigning(struct rj_consumer *c)
 {
     if (c->now_ms < c->sync_at_ms) {
-        consumer_wake(c, c->sync_at_ms);
+        rj_consumer_wake(c, c->sync_at_ms);
         return;
     }
     if (c->sync_at_ms > 0) {
         c->sync_at_ms = 0;
-        commit_between_join_and_sync(c);
+        rj_commit_between_join_and_sync(c);
     }
     if (c->group.is_leader && !c->group.skips_assignment)
-        leader_drive(c);
+        rj_leader_drive(c);
     else
-        rebalance_send_sync(c, NULL, 0);
+        rj_rebalance_send_sync(c, NULL, 0);
 }
 
 /* ---- SyncGroup --------------------------------------------------------------------------------------------------- */
@@ -338,54 +338,54 @@ static int32_t follower_assignment(struct rj_consumer *c, struct rj_sync_group_r
 {
     struct rj_consumer_protocol_assignment empty;
     rj_message_init(&rj_consumer_protocol_assignment_schema, &empty);
-    assignment->member_id = consumer_step_string(c, c->member_id);
+    assignment->member_id = rj_consumer_step_string(c, c->member_id);
     return rj_encode_assignment(&empty, 0, &c->step, &assignment->assignment) == RJ_OK;
 }
 
-void rebalance_send_sync(struct rj_consumer *c, const struct rj_sync_group_request_assignment *assignments,
-                         int32_t count)
+void rj_rebalance_send_sync(struct rj_consumer *c, const struct rj_sync_group_request_assignment *assignments,
+                            int32_t count)
 {
-    struct connection *connection = connection_to_coordinator(c);
+    struct connection *connection = rj_connection_to_coordinator(c);
     if (connection == NULL) {
         c->state = RJ_CONSUMER_UNJOINED; /* it went between JoinGroup and SyncGroup */
-        membership_want_rejoin(c, "the coordinator was lost before SyncGroup");
+        rj_membership_want_rejoin(c, "the coordinator was lost before SyncGroup");
         return;
     }
-    int16_t version = connection_version(c, connection, RJ_API_SYNC_GROUP);
-    struct rj_sync_group_request *request = consumer_step_alloc(c, 1, sizeof *request);
-    struct rj_sync_group_request_assignment *list = consumer_step_alloc(c, count + 1, sizeof *list);
+    int16_t version = rj_connection_version(c, connection, RJ_API_SYNC_GROUP);
+    struct rj_sync_group_request *request = rj_consumer_step_alloc(c, 1, sizeof *request);
+    struct rj_sync_group_request_assignment *list = rj_consumer_step_alloc(c, count + 1, sizeof *list);
     if (request == NULL || list == NULL)
         return;
     rj_message_init(&rj_sync_group_request_schema, request);
     for (int32_t i = 0; i < count; i++)
         list[i] = assignments[i];
-    if (count == 0 && consumer_has_fault(c, RJ_CONSUMER_FAULT_FOLLOWER_ASSIGNS))
+    if (count == 0 && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_FOLLOWER_ASSIGNS))
         count = follower_assignment(c, &list[0]);
     request->group_id = c->config.group_id;
-    request->generation_id = c->generation_id - consumer_has_fault(c, RJ_CONSUMER_FAULT_SYNC_WRONG_GENERATION);
-    request->member_id = consumer_step_string(c, c->member_id);
-    request->group_instance_id = membership_instance_id(c, version, 3);
+    request->generation_id = c->generation_id - rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_SYNC_WRONG_GENERATION);
+    request->member_id = rj_consumer_step_string(c, c->member_id);
+    request->group_instance_id = rj_membership_instance_id(c, version, 3);
     if (version >= 5) {
         request->protocol_type = RJ_STRING("consumer");
         request->protocol_name = rj_assignor_name(c->assignor);
     }
     request->assignments.items = list;
     request->assignments.count = count;
-    if (consumer_send(c, connection, RJ_API_SYNC_GROUP, version, request) != NULL)
+    if (rj_consumer_send(c, connection, RJ_API_SYNC_GROUP, version, request) != NULL)
         c->state = RJ_CONSUMER_SYNCING;
 }
 
 static void sync_refused(struct rj_consumer *c, const struct in_flight *request, int16_t error)
 {
-    struct verdict verdict = consumer_judge(RJ_API_SYNC_GROUP, error);
+    struct verdict verdict = rj_consumer_judge(RJ_API_SYNC_GROUP, error);
     c->state = RJ_CONSUMER_UNJOINED;
-    membership_want_rejoin(c, "SyncGroup was refused");
+    rj_membership_want_rejoin(c, "SyncGroup was refused");
     join_failed(c, error, error != RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS && verdict.reaction != REACTION_REDISCOVER);
-    if (verdict.reaction == REACTION_RESET_KEEP_ID && consumer_has_fault(c, RJ_CONSUMER_FAULT_DROP_ID_ON_22))
+    if (verdict.reaction == REACTION_RESET_KEEP_ID && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_DROP_ID_ON_22))
         verdict.reaction = REACTION_RESET;
-    if (verdict.reaction == REACTION_REJOIN && consumer_has_fault(c, RJ_CONSUMER_FAULT_DROP_ID_ON_27))
+    if (verdict.reaction == REACTION_REJOIN && rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_DROP_ID_ON_27))
         verdict.reaction = REACTION_RESET;
-    membership_react(c, request, verdict, error);
+    rj_membership_react(c, request, verdict, error);
 }
 
 /* Keeps the assignment in the sticky assignor's own format, for the next JoinGroup. */
@@ -396,8 +396,8 @@ static void remember_for_sticky(struct rj_consumer *c, const struct rj_consumer_
     c->cooperative_generation = c->generation_id;
     rj_arena_reset(&c->sticky_arena);
     data.previous_assignment.count = assignment->assigned_partitions.count;
-    data.previous_assignment.items = consumer_step_alloc(c, assignment->assigned_partitions.count + 1,
-                                                         sizeof *data.previous_assignment.items);
+    data.previous_assignment.items = rj_consumer_step_alloc(c, assignment->assigned_partitions.count + 1,
+                                                            sizeof *data.previous_assignment.items);
     if (data.previous_assignment.items == NULL)
         return;
     for (int32_t i = 0; i < assignment->assigned_partitions.count; i++) {
@@ -432,29 +432,29 @@ static bool partition_is_new(const struct rj_consumer *c, const struct partition
 }
 
 /* Adds what is new and tells it. Eager members own nothing at this point, so that everything is new to them. */
-void rebalance_take_assignment(struct rj_consumer *c, const struct rj_consumer_protocol_assignment *assignment)
+void rj_rebalance_take_assignment(struct rj_consumer *c, const struct rj_consumer_protocol_assignment *assignment)
 {
     bool gave_up = c->state == RJ_CONSUMER_REVOKING;
     for (int32_t i = 0; i < assignment->assigned_partitions.count; i++) {
         const struct rj_consumer_protocol_assignment_topic_partition *topic = &assignment->assigned_partitions.items[i];
         for (int32_t k = 0; k < topic->partitions.count; k++) {
-            struct partition *partition = partition_find(c, topic->topic, topic->partitions.items[k]);
+            struct partition *partition = rj_partition_find(c, topic->topic, topic->partitions.items[k]);
             if (partition != NULL && !partition->is_ghost)
                 continue;
-            partition = partition_add(c, topic->topic, topic->partitions.items[k]);
+            partition = rj_partition_add(c, topic->topic, topic->partitions.items[k]);
             if (partition == NULL)
                 return;
             partition->retry_at_ms = -1; /* new: partition_is_new */
         }
     }
-    consumer_tell_partitions(c, RJ_CONSUMER_ASSIGNED, partition_is_new);
+    rj_consumer_tell_partitions(c, RJ_CONSUMER_ASSIGNED, partition_is_new);
     for (int32_t i = 0; i < c->partition_count; i++)
         if (c->partitions[i].retry_at_ms < 0)
             c->partitions[i].retry_at_ms = 0;
     c->state = RJ_CONSUMER_STABLE;
     c->auto_commit_at_ms = c->now_ms + c->config.auto_commit_interval_ms;
     if (gave_up && c->is_cooperative)
-        membership_want_rejoin(c, "partitions were given up");
+        rj_membership_want_rejoin(c, "partitions were given up");
 }
 
 static void take_target(struct rj_consumer *c)
@@ -466,17 +466,17 @@ static void take_target(struct rj_consumer *c)
         gives_up = gives_up || partition->is_revoking;
     }
     if (!gives_up) {
-        rebalance_take_assignment(c, &c->target);
+        rj_rebalance_take_assignment(c, &c->target);
         return;
     }
     /* cl-coop-two-step: give up first, with its commit; rebalance_drive goes on from here. */
     c->state = RJ_CONSUMER_REVOKING;
-    if (c->config.commit_on_revoke && !consumer_has_fault(c, RJ_CONSUMER_FAULT_SKIP_COMMIT_BEFORE_REVOKE))
-        commit_consumed(c, COMMIT_BEFORE_REVOKE, 0, partition_is_revoking);
+    if (c->config.commit_on_revoke && !rj_consumer_has_fault(c, RJ_CONSUMER_FAULT_SKIP_COMMIT_BEFORE_REVOKE))
+        rj_commit_consumed(c, COMMIT_BEFORE_REVOKE, 0, rj_partition_is_revoking);
 }
 
-void rebalance_take_sync(struct rj_consumer *c, const struct in_flight *request,
-                         const struct rj_sync_group_response *response)
+void rj_rebalance_take_sync(struct rj_consumer *c, const struct in_flight *request,
+                            const struct rj_sync_group_response *response)
 {
     struct rj_fault fault;
     if (c->state != RJ_CONSUMER_SYNCING || request->membership != c->membership)
@@ -487,8 +487,8 @@ void rebalance_take_sync(struct rj_consumer *c, const struct in_flight *request,
     }
     if (request->version >= 5 && response->protocol_name.data != NULL &&
         !rj_string_equal(response->protocol_name, rj_assignor_name(c->assignor))) {
-        consumer_fail(c, RJ_API_SYNC_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_SYNC_PROTO_NAME,
-                      "SyncGroup names another protocol than JoinGroup did");
+        rj_consumer_fail(c, RJ_API_SYNC_GROUP, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL, RJ_RULE_CL_SYNC_PROTO_NAME,
+                         "SyncGroup names another protocol than JoinGroup did");
         return;
     }
     bool ok = true;
@@ -500,8 +500,8 @@ void rebalance_take_sync(struct rj_consumer *c, const struct in_flight *request,
         return;
     }
     if (bytes.len > 0 && rj_decode_assignment(bytes, &c->target_arena, &c->target, NULL, &fault) != RJ_OK) {
-        consumer_fail(c, RJ_API_SYNC_GROUP, RJ_KAFKA_UNKNOWN_SERVER_ERROR, RJ_RULE_CL_SYNC_FATAL,
-                      "the assignment cannot be read");
+        rj_consumer_fail(c, RJ_API_SYNC_GROUP, RJ_KAFKA_UNKNOWN_SERVER_ERROR, RJ_RULE_CL_SYNC_FATAL,
+                         "the assignment cannot be read");
         return;
     }
     c->join_error = 0;

@@ -176,45 +176,47 @@ struct rj_consumer {
 
 /* ---- memory.c, actions.c ----------------------------------------------------------------------------------------- */
 
-bool consumer_grow(struct rj_consumer *c, void **items, int32_t *capacity, int32_t count, size_t size);
-bool consumer_set_string(struct rj_consumer *c, struct rj_string *slot, struct rj_string value);
-void consumer_free_string(struct rj_consumer *c, struct rj_string *slot);
-void *consumer_step_alloc(struct rj_consumer *c, int64_t count, size_t size); /* zeroed, until the next step */
-struct rj_string consumer_step_string(struct rj_consumer *c, struct rj_string value);
+bool rj_consumer_grow(struct rj_consumer *c, void **items, int32_t *capacity, int32_t count, size_t size);
+bool rj_consumer_set_string(struct rj_consumer *c, struct rj_string *slot, struct rj_string value);
+void rj_consumer_free_string(struct rj_consumer *c, struct rj_string *slot);
+void *rj_consumer_step_alloc(struct rj_consumer *c, int64_t count, size_t size); /* zeroed, until the next step */
+struct rj_string rj_consumer_step_string(struct rj_consumer *c, struct rj_string value);
 /* "Look again at that time". */
-void consumer_wake(struct rj_consumer *c, int64_t at_ms);
-int64_t consumer_backoff_ms(struct rj_consumer *c, int32_t failures); /* failures >= 1 */
-bool consumer_has_fault(const struct rj_consumer *c, enum rj_consumer_fault fault);
+void rj_consumer_wake(struct rj_consumer *c, int64_t at_ms);
+int64_t rj_consumer_backoff_ms(struct rj_consumer *c, int32_t failures); /* failures >= 1 */
+bool rj_consumer_has_fault(const struct rj_consumer *c, enum rj_consumer_fault fault);
 
-struct rj_consumer_action *consumer_act(struct rj_consumer *c, enum rj_consumer_action_type type); /* NULL: no memory */
-void consumer_report(struct rj_consumer *c, int16_t api_key, int16_t error_code, enum rj_rule rule,
-                     const char *sentence);
-void consumer_fail(struct rj_consumer *c, int16_t api_key, int16_t error_code, enum rj_rule rule,
-                   const char *sentence);
+/* NULL: no memory. */
+struct rj_consumer_action *rj_consumer_act(struct rj_consumer *c, enum rj_consumer_action_type type);
+void rj_consumer_report(struct rj_consumer *c, int16_t api_key, int16_t error_code, enum rj_rule rule,
+                        const char *sentence);
+void rj_consumer_fail(struct rj_consumer *c, int16_t api_key, int16_t error_code, enum rj_rule rule,
+                      const char *sentence);
 /* ASSIGNED, REVOKED or LOST for the partitions that select says; all: select NULL. */
 typedef bool (*partition_filter)(const struct rj_consumer *c, const struct partition *partition);
-void consumer_tell_partitions(struct rj_consumer *c, enum rj_consumer_action_type type, partition_filter select);
+void rj_consumer_tell_partitions(struct rj_consumer *c, enum rj_consumer_action_type type, partition_filter select);
 
 /* ---- connections.c ----------------------------------------------------------------------------------------------- */
 
-struct connection *connection_by_id(struct rj_consumer *c, uint32_t id);
-struct connection *connection_for(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id);
+struct connection *rj_connection_by_id(struct rj_consumer *c, uint32_t id);
+struct connection *rj_connection_for(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id);
 /* Opens one if there is none; NULL while it is not ready. */
-struct connection *connection_ready(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id);
-struct connection *connection_for_discovery(struct rj_consumer *c);
-struct connection *connection_to_coordinator(struct rj_consumer *c);
-void connection_close(struct rj_consumer *c, uint32_t id); /* asks the host to, and drops what is in flight */
-void connection_lost(struct rj_consumer *c, uint32_t id);  /* the host says so */
-void connection_take_versions(struct rj_consumer *c, struct connection *connection, int16_t version,
-                              const struct rj_api_versions_response *response);
-void connection_opened(struct rj_consumer *c, struct connection *connection);
-int16_t connection_version(const struct rj_consumer *c, const struct connection *connection, int16_t api_key);
+struct connection *rj_connection_ready(struct rj_consumer *c, enum rj_connection_role role, int32_t node_id);
+struct connection *rj_connection_for_discovery(struct rj_consumer *c);
+struct connection *rj_connection_to_coordinator(struct rj_consumer *c);
+void rj_connection_close(struct rj_consumer *c, uint32_t id); /* asks the host to, and drops what is in flight */
+void rj_connection_lost(struct rj_consumer *c, uint32_t id);  /* the host says so */
+void rj_connection_take_versions(struct rj_consumer *c, struct connection *connection, int16_t version,
+                                 const struct rj_api_versions_response *response);
+void rj_connection_opened(struct rj_consumer *c, struct connection *connection);
+int16_t rj_connection_version(const struct rj_consumer *c, const struct connection *connection, int16_t api_key);
 
 /* Sends; body lives until the next step. NULL: no memory, or the broker serves no version (the consumer failed). */
-struct in_flight *consumer_send(struct rj_consumer *c, struct connection *connection, int16_t api_key, int16_t version,
-                                const void *body);
-bool consumer_is_out(const struct rj_consumer *c, int16_t api_key);
-void consumer_ignore_answers(struct rj_consumer *c, int16_t api_key);
+struct in_flight *rj_consumer_send(struct rj_consumer *c, struct connection *connection, int16_t api_key,
+                                   int16_t version,
+                                   const void *body);
+bool rj_consumer_is_out(const struct rj_consumer *c, int16_t api_key);
+void rj_consumer_ignore_answers(struct rj_consumer *c, int16_t api_key);
 
 /* ---- reactions.c ------------------------------------------------------------------------------------------------- */
 
@@ -233,85 +235,87 @@ enum reaction {
 struct verdict { enum reaction reaction; enum rj_rule rule; };
 
 /* What the client does about an error of an API: the table of the rule book. */
-struct verdict consumer_judge(int16_t api_key, int16_t error_code);
+struct verdict rj_consumer_judge(int16_t api_key, int16_t error_code);
 
 /* ---- discovery.c ------------------------------------------------------------------------------------------------- */
 
-void discovery_drive(struct rj_consumer *c);
-void discovery_take_metadata(struct rj_consumer *c, const struct rj_metadata_response *response);
-void discovery_take_coordinator(struct rj_consumer *c, const struct rj_find_coordinator_response *response,
-                                int16_t version);
-void discovery_failed(struct rj_consumer *c, int16_t api_key); /* the request got lost */
-void discovery_forget_coordinator(struct rj_consumer *c);
-const struct known_topic *metadata_topic(const struct rj_consumer *c, struct rj_string name);
-const struct known_partition *metadata_partition(const struct rj_consumer *c, struct rj_string topic, int32_t number);
+void rj_discovery_drive(struct rj_consumer *c);
+void rj_discovery_take_metadata(struct rj_consumer *c, const struct rj_metadata_response *response);
+void rj_discovery_take_coordinator(struct rj_consumer *c, const struct rj_find_coordinator_response *response,
+                                   int16_t version);
+void rj_discovery_failed(struct rj_consumer *c, int16_t api_key); /* the request got lost */
+void rj_discovery_forget_coordinator(struct rj_consumer *c);
+const struct known_topic *rj_metadata_topic(const struct rj_consumer *c, struct rj_string name);
+const struct known_partition *rj_metadata_partition(const struct rj_consumer *c, struct rj_string topic,
+                                                    int32_t number);
 
 /* ---- membership.c, rebalance.c ----------------------------------------------------------------------------------- */
 
-void membership_drive(struct rj_consumer *c);
-void membership_take_heartbeat(struct rj_consumer *c, const struct in_flight *request,
-                               const struct rj_heartbeat_response *response);
-void membership_reset(struct rj_consumer *c, bool keep_id, const char *reason); /* partitions are lost */
-void membership_want_rejoin(struct rj_consumer *c, const char *reason);
-void membership_request_lost(struct rj_consumer *c, const struct in_flight *request);
+void rj_membership_drive(struct rj_consumer *c);
+void rj_membership_take_heartbeat(struct rj_consumer *c, const struct in_flight *request,
+                                  const struct rj_heartbeat_response *response);
+void rj_membership_reset(struct rj_consumer *c, bool keep_id, const char *reason); /* partitions are lost */
+void rj_membership_want_rejoin(struct rj_consumer *c, const char *reason);
+void rj_membership_request_lost(struct rj_consumer *c, const struct in_flight *request);
 /* Carries out REJOIN, the resets, FATAL and REDISCOVER for a request other than JoinGroup. */
-void membership_react(struct rj_consumer *c, const struct in_flight *request, struct verdict verdict,
-                      int16_t error_code);
-bool membership_is_member(const struct rj_consumer *c); /* has id and generation of a JoinGroup success */
-struct rj_string membership_instance_id(const struct rj_consumer *c, int16_t version, int16_t since);
+void rj_membership_react(struct rj_consumer *c, const struct in_flight *request, struct verdict verdict,
+                         int16_t error_code);
+bool rj_membership_is_member(const struct rj_consumer *c); /* has id and generation of a JoinGroup success */
+struct rj_string rj_membership_instance_id(const struct rj_consumer *c, int16_t version, int16_t since);
 
-void rebalance_drive(struct rj_consumer *c);
-void rebalance_take_join(struct rj_consumer *c, const struct in_flight *request,
-                         const struct rj_join_group_response *response);
-void rebalance_take_sync(struct rj_consumer *c, const struct in_flight *request,
-                         const struct rj_sync_group_response *response);
-uint64_t rebalance_signature(const struct rj_consumer *c); /* of the group's topics as metadata has them now */
-void rebalance_take_assignment(struct rj_consumer *c, const struct rj_consumer_protocol_assignment *assignment);
-void rebalance_finish_revocation(struct rj_consumer *c);
-void rebalance_send_sync(struct rj_consumer *c, const struct rj_sync_group_request_assignment *assignments,
-                         int32_t count);
-bool partition_is_owned(const struct rj_consumer *c, const struct partition *partition); /* not a ghost */
-bool partition_is_revoking(const struct rj_consumer *c, const struct partition *partition);
+void rj_rebalance_drive(struct rj_consumer *c);
+void rj_rebalance_take_join(struct rj_consumer *c, const struct in_flight *request,
+                            const struct rj_join_group_response *response);
+void rj_rebalance_take_sync(struct rj_consumer *c, const struct in_flight *request,
+                            const struct rj_sync_group_response *response);
+uint64_t rj_rebalance_signature(const struct rj_consumer *c); /* of the group's topics as metadata has them now */
+void rj_rebalance_take_assignment(struct rj_consumer *c, const struct rj_consumer_protocol_assignment *assignment);
+void rj_rebalance_finish_revocation(struct rj_consumer *c);
+void rj_rebalance_send_sync(struct rj_consumer *c, const struct rj_sync_group_request_assignment *assignments,
+                            int32_t count);
+bool rj_partition_is_owned(const struct rj_consumer *c, const struct partition *partition); /* not a ghost */
+bool rj_partition_is_revoking(const struct rj_consumer *c, const struct partition *partition);
 
 /* ---- leader.c ---------------------------------------------------------------------------------------------------- */
 
 /* Keeps what the JoinGroup answer says of the group. false: it cannot be read, and the consumer failed. */
-bool leader_take_group(struct rj_consumer *c, const struct rj_join_group_response *response);
-void leader_drive(struct rj_consumer *c); /* while ASSIGNING */
-void leader_note_signature(struct rj_consumer *c);
+bool rj_leader_take_group(struct rj_consumer *c, const struct rj_join_group_response *response);
+void rj_leader_drive(struct rj_consumer *c); /* while ASSIGNING */
+void rj_leader_note_signature(struct rj_consumer *c);
 
 /* ---- leave.c ----------------------------------------------------------------------------------------------------- */
 
-void leave_drive(struct rj_consumer *c); /* while closing */
-void leave_send(struct rj_consumer *c, const char *reason); /* for dynamic members that stop polling, and on close */
-void leave_done(struct rj_consumer *c);
+void rj_leave_drive(struct rj_consumer *c); /* while closing */
+void rj_leave_send(struct rj_consumer *c, const char *reason); /* for dynamic members that stop polling, and on close */
+void rj_leave_done(struct rj_consumer *c);
 
 /* ---- commit.c ---------------------------------------------------------------------------------------------------- */
 
-void commit_drive(struct rj_consumer *c);
+void rj_commit_drive(struct rj_consumer *c);
 /* Everything consumed and not yet committed, of the partitions that select says. false: there is nothing to commit. */
-bool commit_consumed(struct rj_consumer *c, enum commit_reason reason, uint64_t commit_id, partition_filter select);
-void commit_offsets(struct rj_consumer *c, uint64_t commit_id, const struct rj_consumer_offset *offsets, int32_t count);
-void commit_take(struct rj_consumer *c, const struct in_flight *request,
-                 const struct rj_offset_commit_response *response);
-void commit_request_lost(struct rj_consumer *c);
-bool commit_is_pending(const struct rj_consumer *c, enum commit_reason reason);
-void commit_give_up(struct rj_consumer *c, int16_t error_code); /* all that wait, because the membership is gone */
-void commit_between_join_and_sync(struct rj_consumer *c);       /* deliberate fault */
+bool rj_commit_consumed(struct rj_consumer *c, enum commit_reason reason, uint64_t commit_id, partition_filter select);
+void rj_commit_offsets(struct rj_consumer *c, uint64_t commit_id, const struct rj_consumer_offset *offsets,
+                       int32_t count);
+void rj_commit_take(struct rj_consumer *c, const struct in_flight *request,
+                    const struct rj_offset_commit_response *response);
+void rj_commit_request_lost(struct rj_consumer *c);
+bool rj_commit_is_pending(const struct rj_consumer *c, enum commit_reason reason);
+void rj_commit_give_up(struct rj_consumer *c, int16_t error_code); /* all that wait, because the membership is gone */
+void rj_commit_between_join_and_sync(struct rj_consumer *c);       /* deliberate fault */
 
 /* ---- positions.c, fetch.c ---------------------------------------------------------------------------------------- */
 
-void positions_drive(struct rj_consumer *c);
-void positions_take_committed(struct rj_consumer *c, const struct in_flight *request,
-                              const struct rj_offset_fetch_response *response);
-void positions_take_listed(struct rj_consumer *c, const struct rj_list_offsets_response *response);
-void positions_request_lost(struct rj_consumer *c, int16_t api_key);
-struct partition *partition_find(struct rj_consumer *c, struct rj_string topic, int32_t number); /* ghosts too */
-struct partition *partition_add(struct rj_consumer *c, struct rj_string topic, int32_t number);
-void partition_remove(struct rj_consumer *c, partition_filter select);
+void rj_positions_drive(struct rj_consumer *c);
+void rj_positions_take_committed(struct rj_consumer *c, const struct in_flight *request,
+                                 const struct rj_offset_fetch_response *response);
+void rj_positions_take_listed(struct rj_consumer *c, const struct rj_list_offsets_response *response);
+void rj_positions_request_lost(struct rj_consumer *c, int16_t api_key);
+struct partition *rj_partition_find(struct rj_consumer *c, struct rj_string topic, int32_t number); /* ghosts too */
+struct partition *rj_partition_add(struct rj_consumer *c, struct rj_string topic, int32_t number);
+void rj_partition_remove(struct rj_consumer *c, partition_filter select);
 
-void fetch_drive(struct rj_consumer *c);
-void fetch_take(struct rj_consumer *c, const struct in_flight *request, const struct rj_fetch_response *response);
-void fetch_request_lost(struct rj_consumer *c, const struct in_flight *request);
+void rj_fetch_drive(struct rj_consumer *c);
+void rj_fetch_take(struct rj_consumer *c, const struct in_flight *request, const struct rj_fetch_response *response);
+void rj_fetch_request_lost(struct rj_consumer *c, const struct in_flight *request);
 
 #endif

@@ -18,7 +18,7 @@ static enum rj_err fail(struct rj_fault *fault, enum rj_err err, size_t offset, 
 {
     struct place place = {NULL, -1, fault};
     struct path path = {NULL, field, -1};
-    return fault_set_number(&place, err, offset, &path, found, number, expected);
+    return rj_fault_set_number(&place, err, offset, &path, found, number, expected);
 }
 
 static enum rj_err read_v2(struct rj_bytes bytes, struct rj_record_batch *batch, bool check, struct rj_fault *fault)

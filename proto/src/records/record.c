@@ -9,7 +9,8 @@ static enum rj_err fail(const struct rj_record_reader *reader, struct rj_fault *
 {
     struct place place = {NULL, -1, fault};
     struct path path = {NULL, field, -1};
-    return fault_set_number(&place, err, reader->start_len - (size_t)reader->rest.len, &path, found, number, expected);
+    return rj_fault_set_number(&place, err, reader->start_len - (size_t)reader->rest.len, &path, found, number,
+                               expected);
 }
 
 static struct rj_bytes behind(struct rj_bytes bytes, int32_t len)
