@@ -107,6 +107,70 @@ static void a_new_group_is_taken_back(void **context)
     coord_world_close(&world);
 }
 
+static int send_delete(struct coord_world *world)
+{
+    struct rj_string names[] = {str("g")};
+    struct rj_delete_groups_request request = {.groups_names = {names, 1}};
+    return send_request(world, 42, 1, &request);
+}
+
+/* The state of the group that DescribeGroups shows. */
+static const char *described(struct coord_world *world)
+{
+    struct rj_string names[] = {str("g")};
+    struct rj_describe_groups_request request = {.groups = {names, 1}};
+    assert_int_equal(send_request(world, 15, 5, &request), 0);
+    return ((const struct rj_describe_groups_response *)world->reply.body)->groups.items[0].group_state.data;
+}
+
+/* What was deleted and made anew comes back when the records of both fail, in whichever order that is told. */
+static void a_deletion_and_a_new_group_are_taken_back(void **context)
+{
+    (void)context;
+    for (int newest_first = 0; newest_first < 2; newest_first++) {
+        struct coord_world world;
+        coord_world_open(&world, NULL);
+        world.holds_writes = true;
+        assert_int_equal(send_commit(&world, "", -1, 3), PARKED);
+        uint64_t made = world.last_append_id;
+        assert_int_equal(send_delete(&world), PARKED);
+        finish(&world, made, 0); /* acknowledged after the deletion was asked for */
+        assert_int_equal(fetch_offset(&world), 3);
+        assert_int_equal(send_join(&world, 9, "", NULL, "range"), RJ_KAFKA_MEMBER_ID_REQUIRED);
+        assert_int_equal(fetch_offset(&world), 3);
+        for (uint64_t i = 1; i <= 2; i++)
+            finish(&world, newest_first ? made + 3 - i : made + i, RJ_KAFKA_REQUEST_TIMED_OUT);
+        assert_int_equal(fetch_offset(&world), 3);
+        assert_string_equal(described(&world), "Empty");
+        assert_int_equal(send_join(&world, 9, world.member_id, NULL, "range"), RJ_KAFKA_UNKNOWN_MEMBER_ID);
+        assert_int_equal(world.rule, RJ_RULE_JOIN_UNKNOWN_MEMBER);
+        coord_world_close(&world);
+    }
+}
+
+/* A read of committed state sees the life whose end is not replicated, one after the other. */
+static void a_group_is_deleted_twice(void **context)
+{
+    (void)context;
+    struct coord_world world;
+    coord_world_open(&world, NULL);
+    assert_int_equal(send_commit(&world, "", -1, 3), 0);
+    world.holds_writes = true;
+    uint64_t first = world.last_append_id + 1;
+    assert_int_equal(send_delete(&world), PARKED);
+    assert_int_equal(send_commit(&world, "", -1, 4), PARKED);
+    assert_int_equal(send_delete(&world), PARKED);
+    assert_int_equal(send_commit(&world, "", -1, 5), PARKED);
+    static const char *const seen[] = {"Dead", "Empty", "Dead", "Empty"};
+    static const int64_t offsets[] = {-1, 4, -1, 5};
+    for (uint64_t i = 0; i < 4; i++) {
+        finish(&world, first + i, 0);
+        assert_int_equal(fetch_offset(&world), offsets[i]);
+        assert_string_equal(described(&world), seen[i]);
+    }
+    coord_world_close(&world);
+}
+
 static void losing_the_partition_answers_all(void **context)
 {
     (void)context;
@@ -148,6 +212,8 @@ int main(void)
         cmocka_unit_test(writes_fail_in_any_order),
         cmocka_unit_test(a_write_without_a_result_times_out),
         cmocka_unit_test(a_new_group_is_taken_back),
+        cmocka_unit_test(a_deletion_and_a_new_group_are_taken_back),
+        cmocka_unit_test(a_group_is_deleted_twice),
         cmocka_unit_test(losing_the_partition_answers_all),
         cmocka_unit_test(a_disconnected_client_gets_nothing),
     };

@@ -381,7 +381,6 @@ static bool enter_new_group(const struct rj_call *call, struct facts *facts)
         rj_group_forget_if_idle(group);
         return false;
     }
-    bool was_committed = group->is_committed;
     rj_group_open(group);
     struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
     *record = rj_empty_group_record(group);
@@ -389,8 +388,7 @@ static bool enter_new_group(const struct rj_call *call, struct facts *facts)
     if (verdict.rule != RJ_RULE_NONE) {
         rj_refuse_join(coord, &call->origin, echo(facts, verdict.rule), verdict);
     } else if (!enter_new(call, facts)) {
-        rj_group_close(group);
-        group->is_committed = was_committed;
+        rj_group_take_back(group);
         rj_write_discard(coord, write);
         rj_group_forget_if_idle(group);
         return false;

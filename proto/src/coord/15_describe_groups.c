@@ -92,9 +92,10 @@ static void describe(const struct rj_call *call, struct rj_string group_id, answ
         answer->error_message = (struct rj_string){text, (int32_t)(start + end) + group_id.len};
         return;
     }
-    if (group->has_ghost) {
+    const struct rj_past_life *life = rj_group_oldest_life(group);
+    if (life != NULL) {
         answer->group_state = state_name(RJ_GROUP_EMPTY);
-        answer->protocol_type = group->ghost_protocol_type.data ? group->ghost_protocol_type : RJ_EMPTY_STRING;
+        answer->protocol_type = life->protocol_type.data ? life->protocol_type : RJ_EMPTY_STRING;
         return;
     }
     answer->group_state = state_name(group->state);

@@ -36,12 +36,13 @@ static bool passes(struct rj_string_array filter, const char *word)
 
 static enum rj_group_state state_of(const struct rj_group *group)
 {
-    return group->has_ghost ? RJ_GROUP_EMPTY : group->state;
+    return group->past != NULL ? RJ_GROUP_EMPTY : group->state;
 }
 
 static struct rj_string protocol_type_of(const struct rj_group *group)
 {
-    struct rj_string type = group->has_ghost ? group->ghost_protocol_type : group->protocol_type;
+    const struct rj_past_life *life = rj_group_oldest_life(group);
+    struct rj_string type = life ? life->protocol_type : group->protocol_type;
     return type.data ? type : RJ_EMPTY_STRING;
 }
 

@@ -26,17 +26,21 @@ struct rj_group *rj_group_find_committed(const struct rj_coord *coord, struct rj
 
 bool rj_group_is_visible(const struct rj_group *group)
 {
+    const struct rj_past_life *life = rj_group_oldest_life(group);
+    uint64_t visible_from = life != NULL ? life->visible_from : group->visible_from;
     return group->is_committed
-           || (group->exists && group->visible_from != 0
-               && group->coord->committed_append_id >= group->visible_from);
+           || ((group->exists || life != NULL) && visible_from != 0
+               && group->coord->committed_append_id >= visible_from);
 }
 
 struct rj_group *rj_group_prepare(struct rj_coord *coord, struct rj_string group_id)
 {
-    struct rj_group *group = find_any(coord, group_id);
-    if (group != NULL)
-        return group;
     struct rj_memory *memory = &coord->memory;
+    struct rj_group *group = find_any(coord, group_id);
+    if (group != NULL && group->deleted_by != 0 && group->spare_past == NULL)
+        group->spare_past = rj_memory_zalloc(memory, sizeof(*group->spare_past));
+    if (group != NULL)
+        return group->deleted_by != 0 && group->spare_past == NULL ? NULL : group;
     if (coord->groups.count >= (uint32_t)coord->limits.groups || !rj_map_reserve(&coord->groups, 1, memory)
         || !rj_timers_reserve(&coord->timers, 2, memory))
         return NULL;
@@ -83,19 +87,140 @@ static void reset(struct rj_group *group)
     rj_map_release(&group->members);
 }
 
-void rj_group_drop_ghost(struct rj_group *group)
+/* ---- Lives ------------------------------------------------------------------------------------------------------- */
+
+const struct rj_past_life *rj_group_oldest_life(const struct rj_group *group)
 {
-    set_string(&group->coord->memory, &group->ghost_protocol_type, RJ_NULL_STRING);
-    group->has_ghost = false;
+    const struct rj_past_life *life = group->past;
+    while (life != NULL && life->older != NULL)
+        life = life->older;
+    return life;
+}
+
+/* Drops the one that the link points to, and all that are older. */
+static void drop_lives(struct rj_group *group, struct rj_past_life **link)
+{
+    struct rj_memory *memory = &group->coord->memory;
+    for (struct rj_past_life *life = *link, *older; life != NULL; life = older) {
+        older = life->older;
+        rj_memory_retire(memory, life->protocol_type.data);
+        rj_memory_retire(memory, life->subscribed.slots);
+        rj_memory_retire(memory, life);
+    }
+    *link = NULL;
+}
+
+static void keep_life(struct rj_group *group)
+{
+    struct rj_past_life *life = group->spare_past;
+    *life = (struct rj_past_life){group->past, group->created_by, group->deleted_by, group->visible_from,
+                                  group->generation_id, group->state_since_ms, group->protocol_type,
+                                  group->subscribed};
+    group->past = life;
+    group->spare_past = NULL;
+    group->protocol_type = RJ_NULL_STRING;
+    group->subscribed = (struct rj_subscribed){.is_known = false};
+    group->deleted_by = group->created_by = 0;
+}
+
+void rj_group_take_back(struct rj_group *group)
+{
+    rj_group_close(group);
+    group->created_by = group->deleted_by = 0;
+    struct rj_past_life *life = group->past;
+    if (life == NULL)
+        return;
+    group->past = life->older;
+    group->exists = life->deleted_by == 0;
+    group->created_by = life->created_by;
+    group->deleted_by = life->deleted_by;
+    group->visible_from = life->visible_from;
+    group->state = RJ_GROUP_EMPTY;
+    group->generation_id = life->generation_id;
+    group->state_since_ms = life->state_since_ms;
+    group->protocol_type = life->protocol_type;
+    group->subscribed = life->subscribed;
+    rj_memory_retire(&group->coord->memory, life);
+}
+
+static struct rj_past_life **link_of_deletion(struct rj_group *group, uint64_t append_id)
+{
+    struct rj_past_life **link = &group->past;
+    while (*link != NULL && (*link)->deleted_by != append_id)
+        link = &(*link)->older;
+    return link;
+}
+
+static struct rj_past_life **link_of_creation(struct rj_group *group, uint64_t append_id)
+{
+    struct rj_past_life **link = &group->past;
+    while (*link != NULL && (*link)->created_by != append_id)
+        link = &(*link)->older;
+    return link;
+}
+
+void rj_group_written(struct rj_group *group, uint64_t append_id)
+{
+    struct rj_past_life **made = link_of_creation(group, append_id);
+    if (group->created_by == append_id) {
+        group->created_by = 0;
+        drop_lives(group, &group->past);
+    } else if (*made != NULL) {
+        (*made)->created_by = 0;
+        drop_lives(group, &(*made)->older);
+    }
+    if (group->exists || group->deleted_by > append_id || group->past != NULL)
+        group->is_committed = true;
+}
+
+void rj_group_deleted(struct rj_group *group, uint64_t append_id)
+{
+    struct rj_past_life **link = link_of_deletion(group, append_id);
+    if (group->deleted_by == append_id) {
+        group->deleted_by = 0;
+        link = &group->past;
+    } else if (*link == NULL) {
+        return;
+    }
+    drop_lives(group, link);
+    const struct rj_past_life *next = rj_group_oldest_life(group);
+    bool exists = next != NULL || group->exists || group->deleted_by != 0;
+    uint64_t pending = next ? next->created_by | next->visible_from : group->created_by | group->visible_from;
+    group->is_committed = exists && pending == 0;
+}
+
+void rj_group_not_deleted(struct rj_group *group, uint64_t append_id)
+{
+    struct rj_past_life *life = *link_of_deletion(group, append_id);
+    if (group->deleted_by == append_id) {
+        group->deleted_by = 0;
+        group->exists = true;
+    } else if (life != NULL) {
+        life->deleted_by = 0; /* it comes back when the life that followed it is taken back */
+    }
+}
+
+bool rj_group_is_made_by(const struct rj_group *group, uint64_t append_id)
+{
+    return group->exists && group->created_by == append_id;
+}
+
+void rj_group_not_made(struct rj_group *group, uint64_t append_id)
+{
+    struct rj_past_life **link = link_of_creation(group, append_id), *life = *link;
+    if (group->created_by == append_id) {
+        rj_group_take_back(group);
+    } else if (life != NULL) {
+        *link = life->older;
+        life->older = NULL;
+        drop_lives(group, &life);
+    }
 }
 
 void rj_group_open(struct rj_group *group)
 {
-    if (group->is_committed && !group->has_ghost) {
-        group->has_ghost = true;
-        group->ghost_protocol_type = group->protocol_type;
-        group->protocol_type = RJ_NULL_STRING;
-    }
+    if (group->deleted_by != 0)
+        keep_life(group);
     reset(group);
     group->exists = true;
     group->visible_from = 0;
@@ -120,7 +245,7 @@ void rj_group_drop(struct rj_group *group)
 
 void rj_group_forget_if_idle(struct rj_group *group)
 {
-    if (group->exists || group->is_committed || group->holds > 0 || group->identities.count > 0
+    if (group->exists || group->is_committed || group->past != NULL || group->holds > 0 || group->identities.count > 0
         || group->join_timer.place != 0 || group->sync_timer.place != 0 || group->topics.count > 0)
         return;
     rj_group_destroy(group);
@@ -130,7 +255,8 @@ void rj_group_destroy(struct rj_group *group)
 {
     struct rj_coord *coord = group->coord;
     reset(group);
-    rj_group_drop_ghost(group);
+    drop_lives(group, &group->past);
+    rj_memory_retire(&coord->memory, group->spare_past);
     rj_offsets_release(group);
     RJ_MAP_EACH (node, &group->identities) {
         struct rj_identity *identity = rj_identity_of(node);

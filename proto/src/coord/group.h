@@ -14,8 +14,15 @@ bool rj_group_is_visible(const struct rj_group *group); /* to such a read */
 /* The group by this id, made where there is none; it need not exist yet. NULL: no memory or limit. */
 struct rj_group *rj_group_prepare(struct rj_coord *coord, struct rj_string group_id);
 void rj_group_open(struct rj_group *group); /* it exists from now on, Empty, generation 0 */
-void rj_group_drop_ghost(struct rj_group *group);
 void rj_group_close(struct rj_group *group); /* it does not exist any more; offsets are the caller's business */
+void rj_group_take_back(struct rj_group *group); /* as before rj_group_open */
+const struct rj_past_life *rj_group_oldest_life(const struct rj_group *group); /* NULL: it is in its only one */
+/* Results of an append about the group. */
+void rj_group_written(struct rj_group *group, uint64_t append_id);
+void rj_group_deleted(struct rj_group *group, uint64_t append_id);
+void rj_group_not_deleted(struct rj_group *group, uint64_t append_id);
+bool rj_group_is_made_by(const struct rj_group *group, uint64_t append_id);
+void rj_group_not_made(struct rj_group *group, uint64_t append_id); /* nobody may wait in it */
 void rj_group_hold(struct rj_group *group);
 void rj_group_drop(struct rj_group *group);
 void rj_group_forget_if_idle(struct rj_group *group); /* frees it where nothing refers to it any more */

@@ -304,14 +304,8 @@ void rj_offsets_committed(struct rj_write *write)
     for (int32_t i = 0; i < write->partition_count; i++)
         commit_partition(write->touched[i], write->append_id);
     drop_touched(write);
-    for (int32_t i = 0; i < write->group_count; i++) {
-        struct rj_group *group = write->deleted[i];
-        if (group->deleted_by != write->append_id)
-            continue;
-        group->deleted_by = 0;
-        rj_group_drop_ghost(group);
-        group->is_committed = group->exists && group->created_by == 0;
-    }
+    for (int32_t i = 0; i < write->group_count; i++)
+        rj_group_deleted(write->deleted[i], write->append_id);
 }
 
 void rj_offsets_rolled_back(struct rj_write *write)
@@ -319,14 +313,8 @@ void rj_offsets_rolled_back(struct rj_write *write)
     for (int32_t i = 0; i < write->partition_count; i++)
         roll_back_partition(write->touched[i], write->append_id);
     drop_touched(write);
-    for (int32_t i = 0; i < write->group_count; i++) {
-        struct rj_group *group = write->deleted[i];
-        if (group->deleted_by != write->append_id)
-            continue;
-        group->deleted_by = 0;
-        rj_group_drop_ghost(group);
-        group->exists = true;
-    }
+    for (int32_t i = 0; i < write->group_count; i++)
+        rj_group_not_deleted(write->deleted[i], write->append_id);
 }
 
 /* ---- Transactions ------------------------------------------------------------------------------------------------ */

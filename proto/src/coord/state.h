@@ -85,6 +85,17 @@ struct rj_subscribed {
     struct rj_string *slots;
 };
 
+/* What a deletion without a result has ended, as it was (always Empty), once the group was made anew. Reads of committed
+ * state see the oldest; it comes back where the records that followed fail. */
+struct rj_past_life {
+    struct rj_past_life *older;
+    uint64_t created_by, deleted_by, visible_from;
+    int32_t generation_id;
+    int64_t state_since_ms;
+    struct rj_string protocol_type;
+    struct rj_subscribed subscribed;
+};
+
 enum rj_join_timer { RJ_JOIN_TIMER_PHASE, RJ_JOIN_TIMER_INITIAL };
 
 struct rj_group {
@@ -94,13 +105,11 @@ struct rj_group {
     struct rj_map identities;
     enum rj_group_state state, previous_state;
     int32_t generation_id;
-    /* Existence: exists is what the next request sees, is_committed what a read of committed state sees. */
+    /* Existence: exists is what the next request sees, is_committed whether a read of committed state sees it, or the
+     * oldest of its past lives. */
     bool exists, is_committed;
     uint64_t created_by, deleted_by; /* append ids without a result; 0: none */
-    /* Deleted and made anew before the deletion is replicated: reads of committed state still see the old group, which
-     * was Empty. */
-    bool has_ghost;
-    struct rj_string ghost_protocol_type; /* its own allocation, or null */
+    struct rj_past_life *past, *spare_past; /* newest first; what the next one is kept in */
     uint64_t visible_from;           /* created without a record: committed with that append or a later one; 0: no */
     int32_t holds;                   /* writes that refer to it */
 

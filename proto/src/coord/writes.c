@@ -363,10 +363,8 @@ static void succeed(struct rj_coord *coord, struct rj_write *write)
 {
     if (write->append_id > coord->committed_append_id)
         coord->committed_append_id = write->append_id;
-    if (write->group != NULL && write->group->created_by == write->append_id)
-        write->group->created_by = 0;
-    if (write->group != NULL && write->group->exists)
-        write->group->is_committed = true;
+    if (write->group != NULL)
+        rj_group_written(write->group, write->append_id);
     rj_offsets_committed(write);
     if (write->answered)
         return;
@@ -378,8 +376,8 @@ static void succeed(struct rj_coord *coord, struct rj_write *write)
         answer(coord, write);
 }
 
-/* Answers whoever still waits in a group that is rolled back, and drops it. */
-static void roll_back_group(struct rj_group *group, int16_t error)
+/* In a group that is rolled back. */
+static void answer_waiting(struct rj_group *group, int16_t error)
 {
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
@@ -387,16 +385,17 @@ static void roll_back_group(struct rj_group *group, int16_t error)
         if (member->sync.waiting) /* for a leader's record, which can no longer be kept either */
             rj_answer_sync(group, member, rj_append_error(14, error), RJ_RULE_SYNC_LEADER_WRITE_FAIL);
     }
-    group->created_by = 0;
-    rj_group_close(group);
 }
 
 static void undo(struct rj_write *write, int16_t error)
 {
     rj_offsets_rolled_back(write);
     struct rj_group *group = write->group;
-    if (group != NULL && group->exists && group->created_by == write->append_id)
-        roll_back_group(group, error);
+    if (group == NULL)
+        return;
+    if (rj_group_is_made_by(group, write->append_id))
+        answer_waiting(group, error);
+    rj_group_not_made(group, write->append_id);
 }
 
 /* ---- Results ----------------------------------------------------------------------------------------------------- */
