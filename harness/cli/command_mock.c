@@ -31,13 +31,19 @@ static const char help[] =
     "                                     count}, \"do\": {action, error, delay_ms, cut_len}}\n"
     "  --record FILE.pcapng               every frame as a capture that Wireshark and rejoin check read\n"
     "  --control SOCKET                   a unix socket for rejoin ctl\n"
+    "  --data-dir DIR                     topics, records, groups and offsets live there, in Kafka's formats; a mock\n"
+    "                                     that is started on it again, whenever it was killed, is the same cluster\n"
+    "  --fsync always|interval[:MS]|never when what was written there is forced to disk: before it is acknowledged,\n"
+    "                                     every MS (1000), or when the system likes (never, as Kafka; the default)\n"
+    "  --offsets-retention-ms N           offsets.retention.minutes, in ms (default 7 days)\n"
+    "  --offsets-retention-check-interval-ms N  how often offsets are looked at for that (default 10 minutes)\n"
     "  --help\n"
     "\n"
-    "exit codes: 0 ended by a signal, 3 wrong options or files, 4 it cannot listen\n";
+    "exit codes: 0 ended by a signal, 3 wrong options or files, 4 it cannot listen or cannot have the data directory\n";
 
 enum {
     OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY, OPTION_VERSION,
-    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_HELP,
+    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION, OPTION_RETENTION_CHECK, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -51,6 +57,10 @@ static const struct option long_options[] = {
     {"faults", required_argument, NULL, OPTION_FAULTS},
     {"record", required_argument, NULL, OPTION_RECORD},
     {"control", required_argument, NULL, OPTION_CONTROL},
+    {"data-dir", required_argument, NULL, OPTION_DATA_DIR},
+    {"fsync", required_argument, NULL, OPTION_FSYNC},
+    {"offsets-retention-ms", required_argument, NULL, OPTION_RETENTION},
+    {"offsets-retention-check-interval-ms", required_argument, NULL, OPTION_RETENTION_CHECK},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -129,6 +139,46 @@ static bool read_topic(struct run *run, char *text)
     return true;
 }
 
+static bool read_fsync(struct run *run, const char *text)
+{
+    static const char interval[] = "interval:";
+    run->options.fsync = strcmp(text, "always") == 0  ? MOCK_FSYNC_ALWAYS
+                         : strcmp(text, "never") == 0 ? MOCK_FSYNC_NEVER
+                                                      : MOCK_FSYNC_INTERVAL;
+    if (run->options.fsync != MOCK_FSYNC_INTERVAL || strcmp(text, "interval") == 0)
+        return true;
+    return strncmp(text, interval, strlen(interval)) == 0 &&
+           read_number(text + strlen(interval), 1, INT32_MAX, &run->options.fsync_interval_ms);
+}
+
+static bool read_ms(const char *text, int64_t *out)
+{
+    int32_t number;
+    bool ok = read_number(text, 1, INT32_MAX, &number);
+    *out = ok ? number : 0;
+    return ok;
+}
+
+/* What is kept and how long: -1: go on; otherwise the exit code. */
+static int take_storage_option(struct run *run, int option)
+{
+    switch (option) {
+    case OPTION_DATA_DIR:
+        run->options.data_dir = optarg;
+        return *optarg != 0 ? -1 : usage_error("data-dir", optarg, "a directory");
+    case OPTION_FSYNC:
+        return read_fsync(run, optarg) ? -1 : usage_error("fsync", optarg, "always, interval, interval:MS or never");
+    case OPTION_RETENTION:
+        return read_ms(optarg, &run->options.offsets_retention_ms)
+                   ? -1 : usage_error("offsets-retention-ms", optarg, "a number of milliseconds, at least 1");
+    case OPTION_RETENTION_CHECK:
+        return read_ms(optarg, &run->options.offsets_retention_check_interval_ms)
+                   ? -1 : usage_error("offsets-retention-check-interval-ms", optarg,
+                                      "a number of milliseconds, at least 1");
+    default: fputs("rejoin mock --help explains the options\n", stderr); return REJOIN_EXIT_USAGE;
+    }
+}
+
 /* -1: go on; otherwise the exit code. */
 static int take_option(struct run *run, int option, int32_t *brokers)
 {
@@ -155,7 +205,7 @@ static int take_option(struct run *run, int option, int32_t *brokers)
     case OPTION_RECORD: run->record_path = optarg; return -1;
     case OPTION_CONTROL: run->control_path = optarg; return -1;
     case OPTION_HELP: fputs(help, stdout); return REJOIN_EXIT_FINE;
-    default: fputs("rejoin mock --help explains the options\n", stderr); return REJOIN_EXIT_USAGE;
+    default: return take_storage_option(run, option);
     }
 }
 
@@ -241,7 +291,8 @@ static int start(struct run *run, uv_loop_t *loop)
     fprintf(stderr, "rejoin mock: %s\n", error);
     if (is_started)
         stop(run);
-    return started == MOCK_CANNOT_LISTEN ? REJOIN_EXIT_HARNESS : REJOIN_EXIT_USAGE;
+    bool is_refused = started == MOCK_CANNOT_LISTEN || started == MOCK_CANNOT_STORE;
+    return is_refused ? REJOIN_EXIT_HARNESS : REJOIN_EXIT_USAGE;
 }
 
 int command_mock(int argc, char **argv)

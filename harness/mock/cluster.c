@@ -1,5 +1,5 @@
 /* The cluster's life: options, listeners, the clock, the end. */
-#include "mock/internal.h"
+#include "mock/storage.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@ void mock_options_init(struct mock_options *options)
 {
     *options = (struct mock_options){
         .listen_host = "127.0.0.1", .broker_count = 1, .kafka_version = "4.1", .initial_rebalance_delay_ms = 3000,
-        .auto_create_topics = true, .default_partition_count = 1,
+        .auto_create_topics = true, .default_partition_count = 1, .fsync_interval_ms = 1000,
         .limits = {
             .frame_len = 100 * 1024 * 1024,       /* Kafka's socket.request.max.bytes */
             .connection_count = 20000,            /* below the descriptors that a machine gives; 700 bytes each */
@@ -88,22 +88,43 @@ static void seed_random(struct mock_cluster *cluster)
         mock_random_number(cluster);
 }
 
-/* 22 characters of base64 without padding, as Kafka's Uuid.toString. */
-static void make_cluster_id(struct mock_cluster *cluster)
+/* Base64 without padding, as Kafka's Uuid.toString. */
+static const char uuid_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+void mock_uuid_print(const struct rj_uuid *uuid, char text[UUID_TEXT_LEN + 1])
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    struct rj_uuid uuid = mock_random_uuid(cluster);
     uint32_t bits = 0;
     int bit_count = 0, byte = 0;
-    for (int i = 0; i < 22; i++) {
+    for (int i = 0; i < UUID_TEXT_LEN; i++) {
         if (bit_count < 6) {
-            bits = bits << 8 | (byte < 16 ? uuid.bytes[byte] : 0);
+            bits = bits << 8 | (byte < 16 ? uuid->bytes[byte] : 0);
             byte++;
             bit_count += 8;
         }
-        cluster->cluster_id[i] = digits[(bits >> (bit_count - 6)) & 63];
+        text[i] = uuid_digits[(bits >> (bit_count - 6)) & 63];
         bit_count -= 6;
     }
+    text[UUID_TEXT_LEN] = 0;
+}
+
+bool mock_uuid_parse(const char *text, struct rj_uuid *uuid)
+{
+    uint32_t bits = 0;
+    int bit_count = 0, byte = 0;
+    if (strlen(text) != UUID_TEXT_LEN)
+        return false;
+    for (int i = 0; i < UUID_TEXT_LEN; i++) {
+        const char *digit = strchr(uuid_digits, text[i]);
+        if (digit == NULL)
+            return false;
+        bits = bits << 6 | (uint32_t)(digit - uuid_digits);
+        bit_count += 6;
+        if (bit_count >= 8 && byte < 16) {
+            uuid->bytes[byte++] = (uint8_t)(bits >> (bit_count - 8));
+            bit_count -= 8;
+        }
+    }
+    return true;
 }
 
 /* ---- The timer --------------------------------------------------------------------------------------------------- */
@@ -148,6 +169,7 @@ static bool copy_options(struct mock_cluster *cluster, const struct mock_options
     if (options->advertise_host != NULL)
         cluster->options.advertise_host = rejoin_strdup(options->advertise_host);
     cluster->options.kafka_version = rejoin_strdup(options->kafka_version);
+    cluster->options.data_dir = options->data_dir ? rejoin_strdup(options->data_dir) : NULL;
     struct rj_string release = {cluster->options.kafka_version, (int32_t)strlen(cluster->options.kafka_version)};
     rj_config_init(&cluster->config);
     if (!mock_choose_versions(cluster) || !rj_config_for_release(&cluster->config, release)) {
@@ -155,6 +177,10 @@ static bool copy_options(struct mock_cluster *cluster, const struct mock_options
         return false;
     }
     cluster->config.group_initial_rebalance_delay_ms = options->initial_rebalance_delay_ms;
+    if (options->offsets_retention_ms > 0)
+        cluster->config.offsets_retention_ms = options->offsets_retention_ms;
+    if (options->offsets_retention_check_interval_ms > 0)
+        cluster->config.offsets_retention_check_interval_ms = options->offsets_retention_check_interval_ms;
     if (options->config != NULL)
         cluster->config = *options->config;
     if (options->broker_count < 1 || options->broker_count > 1000) {
@@ -207,6 +233,12 @@ static bool create_topics(struct mock_cluster *cluster, char *error, size_t erro
 {
     for (int32_t i = 0; i < cluster->options.topic_count; i++) {
         const struct mock_topic *topic = &cluster->options.topics[i];
+        int32_t stored_count = cluster->storage ? mock_partition_count(cluster, topic->name) : -1;
+        if (stored_count >= 0 && stored_count != topic->partition_count)
+            mock_log_line(cluster, "topic '%s' keeps the %d partitions that it has in %s", topic->name, stored_count,
+                          cluster->options.data_dir);
+        if (stored_count >= 0)
+            continue;
         int16_t code = mock_create_topic(cluster, topic->name, topic->partition_count);
         if (code != RJ_KAFKA_NONE) {
             snprintf(error, error_len, "topic '%s' with %d partitions: %s", topic->name, topic->partition_count,
@@ -225,6 +257,23 @@ static bool start_cluster(struct mock_cluster *cluster, char *error, size_t erro
             return false;
     name_bootstrap(cluster);
     return true;
+}
+
+static enum mock_start open_cluster(struct mock_cluster *cluster, char *error, size_t error_len)
+{
+    if (cluster->options.data_dir != NULL) {
+        enum mock_start opened = mock_storage_open(cluster, error, error_len);
+        if (opened != MOCK_STARTED)
+            return opened;
+    }
+    if (!create_topics(cluster, error, error_len))
+        return MOCK_BAD_OPTION;
+    if (!start_cluster(cluster, error, error_len))
+        return MOCK_CANNOT_LISTEN;
+    if (mock_load_coordinators(cluster))
+        return MOCK_STARTED;
+    snprintf(error, error_len, "%s: no memory for its groups", cluster->options.data_dir);
+    return MOCK_CANNOT_STORE;
 }
 
 enum mock_start mock_start(struct mock_cluster **out, uv_loop_t *loop, const struct mock_options *options, char *error,
@@ -250,12 +299,9 @@ enum mock_start mock_start(struct mock_cluster **out, uv_loop_t *loop, const str
         cluster->coordinators[i].compact_at_len = SIZE_MAX; /* until it has a log */
     }
     seed_random(cluster);
-    make_cluster_id(cluster);
-    enum mock_start result = MOCK_STARTED;
-    if (!ok || !create_topics(cluster, error, error_len))
-        result = MOCK_BAD_OPTION;
-    else if (!start_cluster(cluster, error, error_len))
-        result = MOCK_CANNOT_LISTEN;
+    struct rj_uuid cluster_id = mock_random_uuid(cluster);
+    mock_uuid_print(&cluster_id, cluster->cluster_id);
+    enum mock_start result = ok ? open_cluster(cluster, error, error_len) : MOCK_BAD_OPTION;
     if (result == MOCK_STARTED)
         *out = cluster;
     else
@@ -277,6 +323,8 @@ static void free_cluster(struct mock_cluster *cluster)
     void *context = cluster->stopped_context;
     mock_free_sessions(cluster);
     mock_free_topics(cluster);
+    if (cluster->storage != NULL)
+        mock_storage_free(cluster);
     mock_faults_free(cluster->faults);
     rj_arena_release(&cluster->arena);
     rj_arena_release(&cluster->ask_arena);
@@ -288,6 +336,7 @@ static void free_cluster(struct mock_cluster *cluster)
     free((void *)(uintptr_t)cluster->options.listen_host);
     free((void *)(uintptr_t)cluster->options.advertise_host);
     free((void *)(uintptr_t)cluster->options.kafka_version);
+    free((void *)(uintptr_t)cluster->options.data_dir);
     free(cluster);
     if (stopped != NULL)
         stopped(context);
@@ -309,6 +358,8 @@ void mock_stop(struct mock_cluster *cluster, void (*done)(void *context), void *
     cluster->stopped = done;
     cluster->stopped_context = context;
     mock_flush_connections(cluster);
+    if (cluster->storage != NULL)
+        mock_storage_close(cluster);
     mock_disconnect(cluster, NULL);
     mock_free_coordinators(cluster);
     for (int32_t i = 0; cluster->brokers != NULL && i < cluster->options.broker_count; i++)

@@ -1,6 +1,6 @@
 /* The partitions of __consumer_offsets are compacted as Kafka's are: of each key only the newest record stays, at its
  * offset. Tombstones go too, since nothing older is left that they could hide. */
-#include "mock/internal.h"
+#include "mock/storage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +124,9 @@ void mock_compact(struct mock_cluster *cluster, struct log *log)
         struct log old = *log;
         *log = *compacted;
         *compacted = old;
+        log->file = old.file;
+        if (log->file != NULL)
+            mock_storage_rewrite(cluster, log);
     }
     free(newest.slots);
     mock_buffer_free(&scratch);

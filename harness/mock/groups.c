@@ -1,10 +1,12 @@
 /* The coordinators: which one a request goes to, what becomes of what a step says, where its records are kept. */
-#include "mock/internal.h"
+#include "mock/storage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { COMPACT_AT_LEN = 4 * 1024 * 1024 }; /* a few milliseconds of work, 50,000 commits of one partition apart */
+
+static void run_step(struct mock_cluster *cluster, int32_t partition, struct rj_event *event);
 
 /* ---- Records of __consumer_offsets ------------------------------------------------------------------------------- */
 
@@ -63,7 +65,9 @@ static bool make_offsets_topic(struct mock_cluster *cluster)
     if (cluster->offsets_topic != NULL)
         return true;
     struct rj_string name = RJ_STRING("__consumer_offsets");
-    if (mock_add_topic(cluster, name, OFFSETS_PARTITION_COUNT, NULL, true) != RJ_KAFKA_NONE)
+    struct topic *topic = mock_find_topic(cluster, name); /* from the data directory */
+    if ((topic == NULL && mock_add_topic(cluster, name, OFFSETS_PARTITION_COUNT, NULL, true) != RJ_KAFKA_NONE) ||
+        (topic != NULL && topic->partition_count != OFFSETS_PARTITION_COUNT))
         return false;
     cluster->offsets_topic = mock_find_topic(cluster, name);
     for (int i = 0; i < OFFSETS_PARTITION_COUNT; i++) {
@@ -84,15 +88,9 @@ static bool add_record(struct mock_cluster *cluster, struct rj_batch_writer *wri
     return true;
 }
 
-/* One batch of Kafka's own records at the end of the partition. 0 or the error that the append ends with. */
-static int16_t store_append(struct mock_cluster *cluster, int32_t partition, const struct rj_append *append)
+/* The records as one batch in the scratch buffer. 0 or the error that the append ends with. */
+static int16_t encode_append(struct mock_cluster *cluster, const struct rj_append *append, struct rj_bytes *batch)
 {
-    if (cluster->fail_append_count > 0) {
-        cluster->fail_append_count--;
-        return cluster->fail_append_error;
-    }
-    if (append->record_count == 0)
-        return RJ_KAFKA_NONE;
     size_t room = cluster->scratch.capacity, len = 0;
     for (int attempt = 0; attempt < 2; attempt++) {
         struct rj_batch_writer writer;
@@ -108,20 +106,64 @@ static int16_t store_append(struct mock_cluster *cluster, int32_t partition, con
             return RJ_KAFKA_KAFKA_STORAGE_ERROR;
         room = cluster->scratch.capacity;
     }
+    *batch = (struct rj_bytes){cluster->scratch.data, (int32_t)len};
+    return RJ_KAFKA_NONE;
+}
+
+static void compact_if_long(struct mock_cluster *cluster, struct coordinator *coordinator)
+{
+    if (coordinator->log->bytes_len < coordinator->compact_at_len)
+        return;
+    mock_compact(cluster, coordinator->log);
+    size_t twice = coordinator->log->bytes_len * 2;
+    coordinator->compact_at_len = twice > COMPACT_AT_LEN ? twice : COMPACT_AT_LEN;
+}
+
+static void tell_result(struct mock_cluster *cluster, int32_t partition, uint64_t append_id, int16_t error_code)
+{
+    struct rj_event event = {.type = RJ_EVENT_APPEND_RESULT};
+    event.as.append_result.append_id = append_id;
+    event.as.append_result.error_code = error_code;
+    run_step(cluster, partition, &event);
+}
+
+/* The disk has it, or will not: storage_done. */
+static void end_append(struct mock_cluster *cluster, void *context, uint64_t append_id, int16_t error_code,
+                       int64_t base_offset)
+{
+    struct coordinator *coordinator = context;
+    (void)base_offset;
+    tell_result(cluster, (int32_t)(coordinator - cluster->coordinators), append_id, error_code);
+    compact_if_long(cluster, coordinator);
+}
+
+/* One batch of Kafka's own records at the end of the partition. true: *error_code is how the append ended; false: it
+ * is on its way to the disk, and end_append will be told. */
+static bool store_append(struct mock_cluster *cluster, int32_t partition, const struct rj_append *append,
+                         int16_t *error_code)
+{
     struct coordinator *coordinator = &cluster->coordinators[partition];
-    struct rj_bytes batch = {cluster->scratch.data, (int32_t)len};
-    int16_t error = mock_append_bytes(cluster, coordinator->log, batch);
-    if (coordinator->log->bytes_len >= coordinator->compact_at_len) {
-        mock_compact(cluster, coordinator->log);
-        size_t twice = coordinator->log->bytes_len * 2;
-        coordinator->compact_at_len = twice > COMPACT_AT_LEN ? twice : COMPACT_AT_LEN;
+    struct rj_bytes batch = RJ_EMPTY_BYTES;
+    bool is_empty = append->record_count == 0;
+    *error_code = RJ_KAFKA_NONE;
+    if (cluster->fail_append_count > 0) {
+        cluster->fail_append_count--;
+        *error_code = cluster->fail_append_error;
+    } else if (!is_empty) {
+        *error_code = encode_append(cluster, append, &batch);
     }
-    return error;
+    if (cluster->storage != NULL && !is_empty) {
+        mock_storage_append(cluster, coordinator->log, batch, *error_code, end_append, coordinator, append->append_id);
+        return false;
+    }
+    if (*error_code == RJ_KAFKA_NONE && !is_empty) {
+        *error_code = mock_append_bytes(cluster, coordinator->log, batch);
+        compact_if_long(cluster, coordinator);
+    }
+    return true;
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------------------------- */
-
-static void run_step(struct mock_cluster *cluster, int32_t partition, struct rj_event *event);
 
 static struct coordinator *open_coordinator(struct mock_cluster *cluster, int32_t partition)
 {
@@ -166,28 +208,22 @@ static void tell_changes(struct mock_cluster *cluster, int32_t partition, const 
 }
 
 /* What an update points to goes with the next step, and an append's result is a step: so the replies first, then all
- * records are stored, then the results are told one by one. */
+ * records are stored, then the results are told one by one (with a data directory: when the disk has them). */
 static void apply_update(struct mock_cluster *cluster, int32_t partition, const struct rj_update *update)
 {
     for (int32_t i = 0; i < update->reply_count; i++)
         deliver_reply(cluster, &update->replies[i]);
     tell_changes(cluster, partition, update);
-    int32_t count = update->append_count;
-    if (count == 0)
-        return;
+    int32_t count = 0;
     struct { uint64_t append_id; int16_t error_code; } few[8], *results = few;
-    if (count > 8)
-        results = rejoin_alloc_zeroed((size_t)count, sizeof(*results));
-    for (int32_t i = 0; i < count; i++) {
-        results[i].append_id = update->appends[i].append_id;
-        results[i].error_code = store_append(cluster, partition, &update->appends[i]);
+    if (update->append_count > 8)
+        results = rejoin_alloc_zeroed((size_t)update->append_count, sizeof(*results));
+    for (int32_t i = 0; i < update->append_count; i++) {
+        results[count].append_id = update->appends[i].append_id;
+        count += store_append(cluster, partition, &update->appends[i], &results[count].error_code);
     }
-    for (int32_t i = 0; i < count; i++) {
-        struct rj_event event = {.type = RJ_EVENT_APPEND_RESULT};
-        event.as.append_result.append_id = results[i].append_id;
-        event.as.append_result.error_code = results[i].error_code;
-        run_step(cluster, partition, &event);
-    }
+    for (int32_t i = 0; i < count; i++)
+        tell_result(cluster, partition, results[i].append_id, results[i].error_code);
     if (results != few)
         free(results);
 }
@@ -293,6 +329,8 @@ static const void *ask_coordinator(struct request *request, int32_t partition, c
     cluster->collect = collect_reply;
     cluster->collect_context = &collected;
     run_step(cluster, partition, &event);
+    if (collected.body == NULL && cluster->storage != NULL)
+        mock_storage_sync(cluster); /* its records first */
     cluster->collect = NULL;
     if (collected.rule != RJ_RULE_NONE && *rule == RJ_RULE_NONE)
         *rule = collected.rule;
@@ -650,6 +688,25 @@ static void finish_load(struct mock_cluster *cluster, int32_t partition)
     run_step(cluster, partition, &event);
 }
 
+bool mock_load_coordinators(struct mock_cluster *cluster)
+{
+    if (mock_find_topic(cluster, RJ_STRING("__consumer_offsets")) == NULL)
+        return true;
+    if (!make_offsets_topic(cluster))
+        return false;
+    for (int32_t i = 0; i < OFFSETS_PARTITION_COUNT; i++) {
+        if (cluster->coordinators[i].log->end_offset == 0)
+            continue;
+        struct rj_event begin = {.type = RJ_EVENT_LOAD_BEGIN};
+        if (open_coordinator(cluster, i) == NULL)
+            return false;
+        run_step(cluster, i, &begin);
+        finish_load(cluster, i);
+        rj_arena_reset(&cluster->arena);
+    }
+    return true;
+}
+
 bool mock_move_coordinator(struct mock_cluster *cluster, const char *group, int32_t broker_id, int32_t loading_ms)
 {
     if (broker_id < 0 || broker_id >= cluster->options.broker_count)
@@ -660,8 +717,12 @@ bool mock_move_coordinator(struct mock_cluster *cluster, const char *group, int3
     if (coordinator == NULL)
         return false;
     struct rj_event unload = {.type = RJ_EVENT_UNLOAD}, begin = {.type = RJ_EVENT_LOAD_BEGIN};
+    if (cluster->storage != NULL)
+        mock_storage_sync(cluster); /* what is on its way is acknowledged by the old one */
     run_step(cluster, partition, &unload);
     coordinator->broker_id = broker_id;
+    if (cluster->storage != NULL)
+        mock_storage_save(cluster, NULL);
     run_step(cluster, partition, &begin);
     coordinator->loads_until_ms = mock_now_ms(cluster) + loading_ms;
     if (loading_ms > 0)

@@ -7,7 +7,7 @@
 #include "rejoin/records.h"
 #include "support/memory.h"
 
-enum { OFFSETS_PARTITION_COUNT = 50, PEER_LEN = 64 };
+enum { OFFSETS_PARTITION_COUNT = 50, PEER_LEN = 64, UUID_TEXT_LEN = 22 };
 
 /* ---- Topics ---------------------------------------------------------------------------------------------------- */
 
@@ -117,7 +117,7 @@ struct mock_cluster {
     struct rj_config config;
     struct broker *brokers;
     char *bootstrap;
-    char cluster_id[23];
+    char cluster_id[UUID_TEXT_LEN + 1];
     bool is_stopping;
     int open_handles;
     void (*stopped)(void *context);
@@ -167,6 +167,7 @@ struct mock_cluster {
     uint64_t topics_version; /* counts changes of topics: pointers to a topic or log hold for one version */
 
     int64_t next_producer_id;
+    struct storage *storage; /* storage.h; NULL: all in memory */
 
     uv_timer_t timer;
     int64_t timer_ms; /* when it fires; INT64_MAX: not */
@@ -182,6 +183,8 @@ void mock_log_line(struct mock_cluster *cluster, const char *format, ...) __attr
 int64_t mock_now_us(const struct mock_cluster *cluster);
 uint64_t mock_random_number(struct mock_cluster *cluster);
 struct rj_uuid mock_random_uuid(struct mock_cluster *cluster);
+void mock_uuid_print(const struct rj_uuid *uuid, char text[UUID_TEXT_LEN + 1]); /* as Kafka prints it */
+bool mock_uuid_parse(const char *text, struct rj_uuid *uuid);                   /* false: it is none */
 void mock_wake_at(struct mock_cluster *cluster, int64_t due_ms); /* the timer fires then at the latest */
 void mock_handle_closed(struct mock_cluster *cluster);           /* one uv handle less */
 struct rj_string mock_advertised_host(const struct mock_cluster *cluster);
@@ -237,7 +240,7 @@ int32_t mock_partition_leader(const struct mock_cluster *cluster, const struct t
 int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int32_t partition_count,
                   const struct rj_uuid *topic_id, bool is_internal);
 int16_t mock_grow_topic(struct mock_cluster *cluster, struct topic *topic, int32_t new_partition_count);
-void mock_remove_topic(struct mock_cluster *cluster, struct topic *topic);
+int16_t mock_remove_topic(struct mock_cluster *cluster, struct topic *topic); /* 0 or Kafka's error */
 void mock_free_topics(struct mock_cluster *cluster);
 bool mock_valid_topic_name(struct rj_string name);
 
@@ -251,6 +254,7 @@ void mock_coordinators_topics_changed(struct mock_cluster *cluster);
 void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
 void mock_coordinators_disconnect(struct mock_cluster *cluster, struct connection *connection);
 void mock_free_coordinators(struct mock_cluster *cluster);
+bool mock_load_coordinators(struct mock_cluster *cluster); /* from the records of a data directory; false: it cannot */
 
 /* compaction.c */
 void mock_compact(struct mock_cluster *cluster, struct log *log);
@@ -271,7 +275,12 @@ enum outcome mock_handle_offset_for_leader_epoch(struct request *request);
 enum outcome mock_handle_fetch(struct request *request);
 
 /* produce.c */
-/* Appends one batch of magic 2 that is known to be good and tells those who wait for it. 0 or Kafka's error. */
+struct log_batch mock_log_batch_of(const struct rj_record_batch *batch, const uint8_t *bytes);
+int16_t mock_append_in_memory(struct mock_cluster *cluster, struct log *log, const struct log_batch *batch,
+                              int64_t *base_offset);
+int64_t mock_next_producer_id(struct mock_cluster *cluster); /* -1: it could not be written down */
+/* Appends one batch of magic 2 that is known to be good and tells those who wait for it. 0 or Kafka's error. With a
+ * data directory it is written (and all else that waits) before this returns: not while an update is being read. */
 int16_t mock_append_bytes(struct mock_cluster *cluster, struct log *log, struct rj_bytes bytes);
 
 /* fetch.c */

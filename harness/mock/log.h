@@ -35,6 +35,7 @@ struct log {
     struct log_producer *producers;
     int32_t producer_count, producer_capacity;
     size_t bytes_len;      /* of all segments */
+    struct log_file *file; /* storage.h; NULL: in memory only */
 };
 
 /* What the log wants to know of a batch. */

@@ -27,6 +27,10 @@ struct mock_limits {
     struct rj_limits coordinator;  /* of each of the 50 coordinators */
 };
 
+/* When what was written to the data directory is forced out of the system's cache. A killed process loses nothing
+ * acknowledged in any case; a machine without power may, unless each write was forced out before it was acknowledged. */
+enum mock_fsync { MOCK_FSYNC_NEVER, MOCK_FSYNC_INTERVAL, MOCK_FSYNC_ALWAYS };
+
 struct mock_options {
     const char *listen_host;       /* numeric address; "127.0.0.1" */
     const uint16_t *ports;         /* of brokers 0, 1, ...; 0 or missing: a free one */
@@ -37,10 +41,15 @@ struct mock_options {
     int32_t topic_count;
     const char *kafka_version;     /* "0.11" to "4.2"; "4.1": the versions advertised and the coordinator's behaviour */
     int32_t initial_rebalance_delay_ms; /* 3 000 as Kafka */
+    int64_t offsets_retention_ms;  /* 0: Kafka's offsets.retention.minutes, 7 days */
+    int64_t offsets_retention_check_interval_ms; /* 0: Kafka's 10 minutes */
     bool auto_create_topics;       /* true as Kafka; new topics have default_partition_count partitions */
     int32_t default_partition_count; /* 1 as Kafka */
     uint64_t seed;                 /* of member ids, topic ids, producer ids; 0: from the system */
     const struct rj_config *config; /* all coordinator settings; NULL: those of kafka_version with the delay above */
+    const char *data_dir;          /* NULL: all in memory; else the cluster lives there and outlives the process */
+    enum mock_fsync fsync;         /* MOCK_FSYNC_NEVER as Kafka; with a data_dir only */
+    int32_t fsync_interval_ms;     /* 1 000 */
     struct mock_limits limits;
     /* One line, no newline, for what a person running the mock wants to see: a malformed frame with peer, offset, API,
      * version and field path; a limit that was hit. NULL: nobody wants to. */
@@ -52,9 +61,13 @@ void mock_options_init(struct mock_options *options); /* the values above */
 
 /* ---- Life ---------------------------------------------------------------------------------------------------- */
 
-/* Copies the options, binds and listens; connections are served as soon as the loop runs. On failure *cluster is NULL
- * and error says why. */
-enum mock_start { MOCK_STARTED, MOCK_BAD_OPTION, MOCK_CANNOT_LISTEN };
+/* Copies the options, reads the data directory, binds and listens; connections are served as soon as the loop runs. On
+ * failure *cluster is NULL and error says why. */
+enum mock_start {
+    MOCK_STARTED, MOCK_BAD_OPTION, MOCK_CANNOT_LISTEN,
+    MOCK_BAD_DATA,      /* what stands in the data directory is not what was written there */
+    MOCK_CANNOT_STORE,  /* the data directory is in use by another process, or the system refuses it */
+};
 enum mock_start mock_start(struct mock_cluster **cluster, uv_loop_t *loop, const struct mock_options *options,
                            char *error, size_t error_len);
 int32_t mock_broker_count(const struct mock_cluster *cluster);

@@ -1,26 +1,25 @@
 /* Produce and InitProducerId. */
-#include "mock/internal.h"
+#include "mock/storage.h"
 
 #include <string.h>
 
 enum { MAX_BATCH_LEN = 1048588 }; /* message.max.bytes as Kafka has it by default */
 
-static int16_t append_batch(struct mock_cluster *cluster, struct log *log, const struct rj_record_batch *batch,
-                            const uint8_t *bytes, int64_t *base_offset)
+struct log_batch mock_log_batch_of(const struct rj_record_batch *batch, const uint8_t *bytes)
 {
-    struct log_batch entry = {
+    return (struct log_batch){
         .bytes = bytes, .len = (uint32_t)batch->len, .record_count = batch->last_offset_delta + 1,
         .first_timestamp_ms = batch->base_timestamp_ms, .max_timestamp_ms = batch->max_timestamp_ms,
         .producer_id = batch->producer_id, .producer_epoch = batch->producer_epoch,
         .base_sequence = batch->base_sequence};
-    int16_t error = mock_log_check_sequence(log, &entry, base_offset);
-    if (error == RJ_KAFKA_DUPLICATE_SEQUENCE_NUMBER)
-        return RJ_KAFKA_NONE; /* sent again: the producer gets the answer that it missed */
-    if (error != RJ_KAFKA_NONE)
-        return error;
+}
+
+int16_t mock_append_in_memory(struct mock_cluster *cluster, struct log *log, const struct log_batch *batch,
+                              int64_t *base_offset)
+{
     if (batch->len > cluster->options.limits.records_len - cluster->records_len)
         return RJ_KAFKA_KAFKA_STORAGE_ERROR;
-    *base_offset = mock_log_append(log, &entry);
+    *base_offset = mock_log_append(log, batch);
     if (*base_offset < 0)
         return RJ_KAFKA_KAFKA_STORAGE_ERROR;
     cluster->records_len += batch->len;
@@ -28,13 +27,46 @@ static int16_t append_batch(struct mock_cluster *cluster, struct log *log, const
     return RJ_KAFKA_NONE;
 }
 
+static void answer_partition(struct mock_cluster *cluster, void *context, uint64_t number, int16_t error_code,
+                         int64_t base_offset)
+{
+    (void)cluster;
+    (void)number;
+    struct rj_produce_response_partition_produce_response *out = context;
+    out->error_code = error_code;
+    out->base_offset = base_offset;
+}
+
+/* 0 with the offset in out, or Kafka's error. With a data directory out is filled by the next mock_storage_sync. */
+static int16_t append_batch(struct mock_cluster *cluster, struct log *log, const struct rj_record_batch *batch,
+                            const uint8_t *bytes, struct rj_produce_response_partition_produce_response *out)
+{
+    struct log_batch entry = mock_log_batch_of(batch, bytes);
+    if (mock_storage_is_waiting(log))
+        mock_storage_sync(cluster); /* what waits may be of the same producer */
+    int16_t error = mock_log_check_sequence(log, &entry, &out->base_offset);
+    if (error == RJ_KAFKA_DUPLICATE_SEQUENCE_NUMBER)
+        return RJ_KAFKA_NONE; /* sent again: the producer gets the answer that it missed */
+    if (error != RJ_KAFKA_NONE)
+        return error;
+    struct rj_bytes whole = {bytes, (int32_t)batch->len};
+    if (cluster->storage != NULL) {
+        mock_storage_append(cluster, log, whole, RJ_KAFKA_NONE, answer_partition, out, 0);
+        return RJ_KAFKA_NONE;
+    }
+    return mock_append_in_memory(cluster, log, &entry, &out->base_offset);
+}
+
 int16_t mock_append_bytes(struct mock_cluster *cluster, struct log *log, struct rj_bytes bytes)
 {
     struct rj_record_batch batch;
     int64_t base_offset;
+    if (cluster->storage != NULL)
+        return mock_storage_append_now(cluster, log, bytes, &base_offset);
     if (rj_batch_read_unchecked(bytes, &batch, NULL) != RJ_OK)
         return RJ_KAFKA_UNKNOWN_SERVER_ERROR;
-    return append_batch(cluster, log, &batch, bytes.data, &base_offset);
+    struct log_batch entry = mock_log_batch_of(&batch, bytes.data);
+    return mock_append_in_memory(cluster, log, &entry, &base_offset);
 }
 
 /* What Kafka demands of the batch of a Produce since version 3: exactly one, of magic 2, as its header says. */
@@ -132,7 +164,7 @@ static int16_t produce_partition(struct request *request, struct topic *topic,
         error = judge_batch(request, bytes, err, &batch);
     }
     if (error == RJ_KAFKA_NONE)
-        error = append_batch(cluster, log, &batch, bytes.data, &out->base_offset);
+        error = append_batch(cluster, log, &batch, bytes.data, out);
     if (error == RJ_KAFKA_NONE)
         out->log_start_offset = log->start_offset;
     return error;
@@ -140,7 +172,7 @@ static int16_t produce_partition(struct request *request, struct topic *topic,
 
 static bool produce_topic(struct request *request, const struct rj_produce_request *asked,
                           const struct rj_produce_request_topic_produce_data *data,
-                          struct rj_produce_response_topic_produce_response *out, bool *refused)
+                          struct rj_produce_response_topic_produce_response *out)
 {
     struct mock_cluster *cluster = request->cluster;
     struct topic *topic = request->version >= 13 ? mock_find_topic_by_id(cluster, &data->topic_id)
@@ -161,24 +193,38 @@ static bool produce_topic(struct request *request, const struct rj_produce_reque
                                                            : RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         else
             partition->error_code = produce_partition(request, topic, &data->partition_data.items[i], partition);
-        *refused = *refused || partition->error_code != RJ_KAFKA_NONE;
     }
     return true;
+}
+
+static bool is_refused(const struct rj_produce_response *response)
+{
+    for (int32_t i = 0; i < response->responses.count; i++)
+        for (int32_t j = 0; j < response->responses.items[i].partition_responses.count; j++)
+            if (response->responses.items[i].partition_responses.items[j].error_code != RJ_KAFKA_NONE)
+                return true;
+    return false;
 }
 
 enum outcome mock_handle_produce(struct request *request)
 {
     const struct rj_produce_request *asked = request->body;
     struct rj_produce_response *response = mock_new_response(request);
-    bool refused = false;
     if (response == NULL || !NEW_ITEMS(request, response->responses, asked->topic_data.count))
         return OUTCOME_CLOSE;
     for (int32_t i = 0; i < asked->topic_data.count; i++)
-        if (!produce_topic(request, asked, &asked->topic_data.items[i], &response->responses.items[i], &refused))
+        if (!produce_topic(request, asked, &asked->topic_data.items[i], &response->responses.items[i]))
             return OUTCOME_CLOSE;
+    if (request->cluster->storage != NULL)
+        mock_storage_sync(request->cluster);
     if (asked->acks == 0) /* nobody hears of an error: Kafka closes the connection, so that the producer looks again */
-        return refused ? OUTCOME_CLOSE : OUTCOME_SILENT;
+        return is_refused(response) ? OUTCOME_CLOSE : OUTCOME_SILENT;
     return mock_answer_request(request, response, RJ_RULE_NONE);
+}
+
+int64_t mock_next_producer_id(struct mock_cluster *cluster)
+{
+    return cluster->storage != NULL ? mock_storage_next_producer_id(cluster) : cluster->next_producer_id++;
 }
 
 enum outcome mock_handle_init_producer_id(struct request *request)
@@ -188,8 +234,9 @@ enum outcome mock_handle_init_producer_id(struct request *request)
     if (response == NULL)
         return OUTCOME_CLOSE;
     if (rj_string_is_null(asked->transactional_id)) {
-        response->producer_id = request->cluster->next_producer_id++;
-        response->producer_epoch = 0;
+        response->producer_id = mock_next_producer_id(request->cluster);
+        response->producer_epoch = response->producer_id < 0 ? -1 : 0;
+        response->error_code = response->producer_id < 0 ? RJ_KAFKA_COORDINATOR_NOT_AVAILABLE : RJ_KAFKA_NONE;
     } else {
         response->error_code = rj_string_is_empty(asked->transactional_id) ? RJ_KAFKA_INVALID_REQUEST
                                                                            : RJ_KAFKA_NOT_COORDINATOR;

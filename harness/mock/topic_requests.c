@@ -111,7 +111,7 @@ enum outcome mock_handle_delete_topics(struct request *request)
         if (topic == cluster->offsets_topic)
             out->error_code = RJ_KAFKA_INVALID_REQUEST;
         else
-            mock_remove_topic(cluster, topic);
+            out->error_code = mock_remove_topic(cluster, topic);
     }
     return mock_answer_request(request, response, RJ_RULE_NONE);
 }

@@ -1,5 +1,5 @@
 /* The topics of the cluster. */
-#include "mock/internal.h"
+#include "mock/storage.h"
 #include "support/memory.h"
 
 #include <stdlib.h>
@@ -95,11 +95,17 @@ int16_t mock_grow_topic(struct mock_cluster *cluster, struct topic *topic, int32
         partitions[topic->partition_count] = mock_log_create();
         if (partitions[topic->partition_count] == NULL)
             return RJ_KAFKA_KAFKA_STORAGE_ERROR;
+        if (cluster->storage != NULL && !mock_storage_attach(cluster, topic, topic->partition_count)) {
+            mock_log_free(partitions[topic->partition_count]);
+            return RJ_KAFKA_KAFKA_STORAGE_ERROR;
+        }
         topic->partition_count++;
         cluster->total_partition_count++;
     }
+    if (cluster->storage != NULL)
+        error = mock_storage_save(cluster, NULL);
     mock_coordinators_topics_changed(cluster);
-    return RJ_KAFKA_NONE;
+    return error;
 }
 
 static void free_topic(struct mock_cluster *cluster, struct topic *topic)
@@ -112,6 +118,21 @@ static void free_topic(struct mock_cluster *cluster, struct topic *topic)
     free(topic->partitions);
     free(topic->name);
     free(topic);
+}
+
+static void take_topic_out(struct mock_cluster *cluster, struct topic *topic)
+{
+    bool found;
+    int32_t at = name_position(cluster, topic->name_view, &found);
+    cluster->topic_count--;
+    memmove(cluster->topics + at, cluster->topics + at + 1,
+            (size_t)(cluster->topic_count - at) * sizeof(struct topic *));
+    cluster->topics_version++;
+    mock_answer_all_fetches(cluster);
+    mock_coordinators_topics_changed(cluster);
+    if (cluster->storage != NULL)
+        mock_storage_remove_topic(cluster, topic);
+    free_topic(cluster, topic);
 }
 
 int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int32_t partition_count,
@@ -143,21 +164,20 @@ int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int3
     cluster->topics_version++;
     error = mock_grow_topic(cluster, topic, partition_count);
     if (error != RJ_KAFKA_NONE)
-        mock_remove_topic(cluster, topic);
+        take_topic_out(cluster, topic);
     return error;
 }
 
-void mock_remove_topic(struct mock_cluster *cluster, struct topic *topic)
+int16_t mock_remove_topic(struct mock_cluster *cluster, struct topic *topic)
 {
-    bool found;
-    int32_t at = name_position(cluster, topic->name_view, &found);
-    cluster->topic_count--;
-    memmove(cluster->topics + at, cluster->topics + at + 1,
-            (size_t)(cluster->topic_count - at) * sizeof(struct topic *));
-    cluster->topics_version++;
-    mock_answer_all_fetches(cluster);
-    mock_coordinators_topics_changed(cluster);
-    free_topic(cluster, topic);
+    if (cluster->storage != NULL) {
+        mock_storage_sync(cluster); /* appends on their way have an end first */
+        int16_t error = mock_storage_save(cluster, topic);
+        if (error != RJ_KAFKA_NONE)
+            return error;
+    }
+    take_topic_out(cluster, topic);
+    return RJ_KAFKA_NONE;
 }
 
 void mock_free_topics(struct mock_cluster *cluster)
@@ -195,9 +215,9 @@ int16_t mock_delete_topic(struct mock_cluster *cluster, const char *name)
     struct topic *topic = mock_find_topic(cluster, view(name));
     if (topic == NULL)
         return RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    mock_remove_topic(cluster, topic);
+    int16_t error = mock_remove_topic(cluster, topic);
     mock_flush_connections(cluster);
-    return RJ_KAFKA_NONE;
+    return error;
 }
 
 int32_t mock_partition_count(const struct mock_cluster *cluster, const char *name)
