@@ -254,7 +254,7 @@ source_files() {
 
 # --- building ----------------------------------------------------------------------------------------------------
 
-BUILD_PIECES="gcc libc cmake ninja python pkgconfig libuv jansson libpcap zlib lz4 zstd snappy"
+BUILD_PIECES="gcc libc cmake ninja python pkgconfig libuv jansson libpcap zlib lz4 zstd snappy openssl"
 
 # build_preset PRESET [TARGET]: all of it, or the target and what it needs.
 # 0 built, 1 it does not build, 3 there is no such preset, 4 a package is missing.

@@ -29,6 +29,15 @@ static const char help[] =
     "  --faults FILE                      what to do to which requests, as JSON: a list of\n"
     "                                     {\"match\": {api, version, group, client_id, member, broker, nth, from,\n"
     "                                     count}, \"do\": {action, error, delay_ms, cut_len}}\n"
+    "  --users FILE                       who may connect, by SASL PLAIN or SCRAM-SHA-256; one a line:\n"
+    "                                     NAME PASSWORD [mechanisms=PLAIN,SCRAM-SHA-256] [iterations=N] [salt=BASE64]\n"
+    "  --acls FILE                        what they may do, by the rules of Kafka's StandardAuthorizer; one a line:\n"
+    "                                     allow|deny PRINCIPAL HOST OPERATION[,OPERATION...] RESOURCE, super PRINCIPAL\n"
+    "                                     PRINCIPAL User:NAME or User:*, HOST an address or *, RESOURCE Cluster, or\n"
+    "                                     Topic, Group or TransactionalId with NAME, *, or prefixed NAME;\n"
+    "                                     without --users everybody is User:ANONYMOUS\n"
+    "  --connections-max-reauth-ms N      sessions end unless they authenticate again (default 0: they do not end)\n"
+    "  --tls-cert FILE --tls-key FILE     PEM files; every listener speaks TLS 1.2 and 1.3\n"
     "  --record FILE.pcapng               every frame as a capture that Wireshark and rejoin check read\n"
     "  --control SOCKET                   a unix socket for rejoin ctl\n"
     "  --data-dir DIR                     topics, records, groups and offsets live there, in Kafka's formats; a mock\n"
@@ -43,7 +52,8 @@ static const char help[] =
 
 enum {
     OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY, OPTION_VERSION,
-    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION, OPTION_RETENTION_CHECK, OPTION_HELP,
+    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION, OPTION_RETENTION_CHECK,
+    OPTION_USERS, OPTION_ACLS, OPTION_REAUTH, OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -55,6 +65,11 @@ static const struct option long_options[] = {
     {"initial-rebalance-delay-ms", required_argument, NULL, OPTION_DELAY},
     {"kafka-version", required_argument, NULL, OPTION_VERSION},
     {"faults", required_argument, NULL, OPTION_FAULTS},
+    {"users", required_argument, NULL, OPTION_USERS},
+    {"acls", required_argument, NULL, OPTION_ACLS},
+    {"connections-max-reauth-ms", required_argument, NULL, OPTION_REAUTH},
+    {"tls-cert", required_argument, NULL, OPTION_TLS_CERT},
+    {"tls-key", required_argument, NULL, OPTION_TLS_KEY},
     {"record", required_argument, NULL, OPTION_RECORD},
     {"control", required_argument, NULL, OPTION_CONTROL},
     {"data-dir", required_argument, NULL, OPTION_DATA_DIR},
@@ -202,6 +217,13 @@ static int take_option(struct run *run, int option, int32_t *brokers)
                    ? -1 : usage_error("initial-rebalance-delay-ms", shown, "a number of milliseconds");
     case OPTION_VERSION: run->options.kafka_version = optarg; return -1;
     case OPTION_FAULTS: run->faults_path = optarg; return -1;
+    case OPTION_USERS: run->options.users_path = optarg; return -1;
+    case OPTION_ACLS: run->options.acls_path = optarg; return -1;
+    case OPTION_REAUTH:
+        return read_number(optarg, 0, INT32_MAX, &run->options.connections_max_reauth_ms)
+                   ? -1 : usage_error("connections-max-reauth-ms", shown, "a number of milliseconds");
+    case OPTION_TLS_CERT: run->options.tls_cert_path = optarg; return -1;
+    case OPTION_TLS_KEY: run->options.tls_key_path = optarg; return -1;
     case OPTION_RECORD: run->record_path = optarg; return -1;
     case OPTION_CONTROL: run->control_path = optarg; return -1;
     case OPTION_HELP: fputs(help, stdout); return REJOIN_EXIT_FINE;

@@ -190,6 +190,27 @@ static bool copy_options(struct mock_cluster *cluster, const struct mock_options
     return true;
 }
 
+/* Users, their rights, certificate and key. */
+static bool read_security(struct mock_cluster *cluster, char *error, size_t error_len)
+{
+    const struct mock_options *options = &cluster->options;
+    if ((options->tls_cert_path == NULL) != (options->tls_key_path == NULL)) {
+        snprintf(error, error_len, "TLS needs both a certificate and its private key");
+        return false;
+    }
+    if (options->users_path != NULL) {
+        cluster->users = mock_users_read(options->users_path, error, error_len);
+        if (cluster->users == NULL)
+            return false;
+    }
+    if (options->acls_path != NULL) {
+        cluster->acls = mock_acls_read(options->acls_path, error, error_len);
+        if (cluster->acls == NULL)
+            return false;
+    }
+    return options->tls_cert_path == NULL || mock_tls_start(cluster, error, error_len);
+}
+
 static bool listen_broker(struct mock_cluster *cluster, int32_t i, char *error, size_t error_len)
 {
     struct broker *broker = &cluster->brokers[i];
@@ -301,6 +322,7 @@ enum mock_start mock_start(struct mock_cluster **out, uv_loop_t *loop, const str
     seed_random(cluster);
     struct rj_uuid cluster_id = mock_random_uuid(cluster);
     mock_uuid_print(&cluster_id, cluster->cluster_id);
+    ok = ok && read_security(cluster, error, error_len);
     enum mock_start result = ok ? open_cluster(cluster, error, error_len) : MOCK_BAD_OPTION;
     if (result == MOCK_STARTED)
         *out = cluster;
@@ -326,6 +348,9 @@ static void free_cluster(struct mock_cluster *cluster)
     if (cluster->storage != NULL)
         mock_storage_free(cluster);
     mock_faults_free(cluster->faults);
+    mock_users_free(cluster->users);
+    mock_acls_free(cluster->acls);
+    mock_tls_stop(cluster);
     rj_arena_release(&cluster->arena);
     rj_arena_release(&cluster->ask_arena);
     mock_buffer_free(&cluster->scratch);

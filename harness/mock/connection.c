@@ -97,6 +97,8 @@ static void connection_freed(uv_handle_t *handle)
     mock_buffer_free(&connection->out);
     mock_buffer_free(&connection->kept_client_id);
     mock_buffer_free(&connection->kept_frame);
+    mock_sasl_end(connection);
+    mock_tls_end(connection);
     free(connection);
     mock_handle_closed(cluster);
 }
@@ -130,6 +132,8 @@ void mock_close_connection(struct connection *connection, enum mock_connection_e
     connection->is_closing = true;
     tell_connection(connection, why);
     unlink_connection(connection);
+    if (connection->tls != NULL)
+        mock_tls_seal(connection, true);
     if (why != MOCK_CLOSED_BY_PEER && connection->out.len > 0 && connection->writing_len == 0) {
         uv_buf_t bytes = uv_buf_init((char *)connection->out.data, (unsigned)connection->out.len);
         uv_try_write((uv_stream_t *)&connection->handle, &bytes, 1); /* answers to what came before are due */
@@ -226,6 +230,8 @@ void mock_flush_connections(struct mock_cluster *cluster)
         cluster->dirty = connection->next_dirty;
         connection->is_dirty = false;
         mock_process_input(connection); /* what came in behind a request that was parked */
+        if (connection->tls != NULL && !connection->is_closing && !mock_tls_seal(connection, false))
+            mock_close_connection(connection, MOCK_CLOSED_LIMIT);
         if (connection->out.len > 0 && !connection->is_closing)
             flush_connection(connection);
         if (cluster->has_news)
@@ -351,6 +357,15 @@ void mock_answer_connection(struct connection *connection, const void *body, enu
     mark_dirty(connection);
 }
 
+bool mock_answer_bare(struct connection *connection, struct rj_bytes bytes)
+{
+    uint32_t len = (uint32_t)bytes.len;
+    uint8_t prefix[4] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
+    mark_dirty(connection);
+    return mock_buffer_append(&connection->out, prefix, sizeof(prefix)) &&
+           mock_buffer_append(&connection->out, bytes.data, len);
+}
+
 void mock_resume_connection(struct connection *connection)
 {
     connection->parked = PARKED_NOT;
@@ -363,7 +378,7 @@ static void allocate(uv_handle_t *handle, size_t suggested_len, uv_buf_t *buf)
 {
     (void)suggested_len;
     struct connection *connection = (struct connection *)handle;
-    if (connection->in.len == 0) {
+    if (connection->in.len == 0 || connection->tls != NULL) {
         *buf = uv_buf_init((char *)connection->cluster->read_buffer, READ_BUFFER_LEN);
         return;
     }
@@ -388,7 +403,7 @@ static void refuse_length(const struct connection *connection, const uint8_t *pr
     mock_log_line(connection->cluster,
                   "%s: offset %llu: a frame length of 0x%02x%02x%02x%02x is refused, the limit is %u bytes; "
                   "connection closed", connection->peer, (unsigned long long)connection->received_len, prefix[0],
-                  prefix[1], prefix[2], prefix[3], connection->cluster->options.limits.frame_len);
+                  prefix[1], prefix[2], prefix[3], connection->frame_limit);
 }
 
 /* Takes whole frames from the bytes; returns how many bytes were taken. */
@@ -399,7 +414,7 @@ static size_t take_frames(struct connection *connection, const uint8_t *bytes, s
         size_t left = len - taken;
         struct rj_bytes stream = {bytes + taken, left > INT32_MAX ? INT32_MAX : (int32_t)left};
         uint32_t frame_len;
-        int found = rj_frame_next(stream, connection->cluster->options.limits.frame_len, &frame_len);
+        int found = rj_frame_next(stream, connection->frame_limit, &frame_len);
         if (found == 0)
             break;
         if (found < 0) {
@@ -416,12 +431,19 @@ static size_t take_frames(struct connection *connection, const uint8_t *bytes, s
 
 static void read_done(uv_stream_t *stream, ssize_t read_len, const uv_buf_t *buf);
 
+/* Whether what comes may be kept until it can be processed. TLS itself answers, so there must be room for that. */
+static bool may_wait(const struct connection *connection)
+{
+    return connection->tls == NULL ||
+           connection->out.len + connection->writing_len <= connection->cluster->options.limits.unsent_len;
+}
+
 /* Reads again, or no more, by how much is waiting. */
 static void adjust_reading(struct connection *connection)
 {
     if (connection->is_closing)
         return;
-    bool wanted = may_process(connection) || connection->in.len < WAITING_LEN;
+    bool wanted = may_process(connection) || (connection->in.len < WAITING_LEN && may_wait(connection));
     if (wanted == connection->is_reading)
         return;
     connection->is_reading = wanted;
@@ -455,6 +477,12 @@ static void read_done(uv_stream_t *stream, ssize_t read_len, const uv_buf_t *buf
         if (read_len == UV_ENOBUFS)
             mock_log_line(cluster, "%s: no memory for its bytes; connection closed", connection->peer);
         mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
+    } else if (connection->tls != NULL) {
+        if (mock_tls_open(connection, (struct rj_bytes){(const uint8_t *)buf->base, (int32_t)read_len})) {
+            if (mock_tls_has_sealed(connection))
+                mark_dirty(connection);
+            mock_process_input(connection);
+        }
     } else if (connection->in.len > 0) {
         connection->in.len += (size_t)read_len;
         mock_process_input(connection);
@@ -537,5 +565,7 @@ void mock_accept_connection(uv_stream_t *listener, int status)
     *bucket(cluster, connection->id) = connection;
     uv_tcp_nodelay(&connection->handle, 1);
     tell_connection(connection, MOCK_OPENED);
+    if (!mock_sasl_begin(connection) || !mock_tls_begin(connection))
+        mock_close_connection(connection, MOCK_CLOSED_LIMIT);
     adjust_reading(connection);
 }

@@ -20,12 +20,14 @@ const struct api_row mock_api_rows[] = {
     {14, 0, 5, mock_handle_group_request},   /* SyncGroup */
     {15, 0, 6, mock_handle_group_request},   /* DescribeGroups */
     {16, 0, 5, mock_handle_group_request},   /* ListGroups */
+    {17, 0, 1, mock_handle_sasl_handshake},
     {18, 0, 4, mock_handle_api_versions},
     {19, 0, 7, mock_handle_create_topics},
     {20, 0, 6, mock_handle_delete_topics},
     {22, 0, 5, mock_handle_init_producer_id},
     {23, 0, 4, mock_handle_offset_for_leader_epoch},
     {32, 0, 4, mock_handle_describe_configs},
+    {36, 0, 2, mock_handle_sasl_authenticate},
     {37, 0, 3, mock_handle_create_partitions},
     {42, 0, 2, mock_handle_group_request},   /* DeleteGroups */
     {47, 0, 0, mock_handle_group_request},   /* OffsetDelete */
@@ -264,16 +266,23 @@ static bool goes_on(struct connection *connection, struct rj_bytes bytes)
     return true;
 }
 
+static bool may_look_at(struct connection *connection, struct rj_bytes bytes)
+{
+    return connection->sasl == NULL || mock_sasl_screen(connection, bytes);
+}
+
 void mock_process_frame(struct connection *connection, struct rj_bytes bytes, bool was_judged)
 {
     struct mock_cluster *cluster = connection->cluster;
     reset_arena(cluster);
     cluster->depth++;
     connection->verdict = (struct mock_verdict){.action = MOCK_PASS};
-    if (decode_frame(connection, bytes)) {
+    if (may_look_at(connection, bytes) && decode_frame(connection, bytes)) {
         if (!was_judged)
             connection->verdict = judge_request(cluster, &connection->request);
-        if (connection->verdict.action == MOCK_PASS) {
+        if (connection->sasl != NULL && !mock_sasl_admits(connection)) {
+            /* it is closing */
+        } else if (connection->verdict.action == MOCK_PASS) {
             serve(connection);
         } else if (goes_on(connection, bytes)) {
             serve(connection);

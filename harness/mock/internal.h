@@ -2,8 +2,10 @@
 #ifndef REJOIN_MOCK_INTERNAL_H
 #define REJOIN_MOCK_INTERNAL_H
 
+#include "mock/acls.h"
 #include "mock/log.h"
 #include "mock/mock.h"
+#include "mock/users.h"
 #include "rejoin/records.h"
 #include "support/memory.h"
 
@@ -78,6 +80,11 @@ struct connection {
     struct buffer out;      /* answers, not yet given to the kernel */
     size_t writing_len;     /* in uv_write requests */
 
+    uint32_t frame_limit;   /* the longest frame it may send, less before it is authenticated */
+    const struct rj_rights *rights; /* what its principal may do; NULL: everything */
+    struct sasl *sasl;      /* NULL: nobody has to authenticate */
+    struct tls *tls;        /* NULL: plain */
+
     /* The one request that is not answered yet. */
     enum parked_on parked;
     struct request request;     /* while parked: client_id is in kept_client_id, no frame, no body */
@@ -125,6 +132,10 @@ struct mock_cluster {
 
     struct mock_api *apis; /* advertised, by key */
     int api_count;
+    struct mock_users *users;   /* NULL: nobody has to authenticate */
+    struct mock_acls *acls;     /* NULL: everybody may do everything */
+    struct tls_context *tls;    /* NULL: connections are plain */
+
     int8_t row_by_key[128];  /* index into mock_api_rows, -1: not served */
     int16_t low_by_key[128], high_by_key[128];
 
@@ -203,6 +214,50 @@ void mock_buffer_free(struct buffer *buffer);
 bool mock_buffer_reserve(struct buffer *buffer, size_t more_len); /* room for that many behind len */
 bool mock_buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 
+/* A frame that is no Kafka message: its length, then the bytes. false: no memory. */
+bool mock_answer_bare(struct connection *connection, struct rj_bytes bytes);
+
+/* sasl.c */
+bool mock_sasl_begin(struct connection *connection); /* also without users: its rights and limits; false: no memory */
+void mock_sasl_end(struct connection *connection);
+/* Of a connection with sasl: whether the frame may be looked at as a request; false: it is dealt with. */
+bool mock_sasl_screen(struct connection *connection, struct rj_bytes frame);
+bool mock_sasl_admits(struct connection *connection); /* the decoded request, likewise */
+void mock_sasl_versions_told(struct request *request);
+enum outcome mock_handle_sasl_handshake(struct request *request);
+enum outcome mock_handle_sasl_authenticate(struct request *request);
+
+/* tls.c; the functions of a connection that has none do nothing but succeed */
+bool mock_tls_start(struct mock_cluster *cluster, char *error, size_t error_len);
+void mock_tls_stop(struct mock_cluster *cluster);
+bool mock_tls_begin(struct connection *connection); /* false: no memory */
+void mock_tls_end(struct connection *connection);
+/* Of a connection with TLS. Puts what the bytes hold behind connection->in; false: it is closing. */
+bool mock_tls_open(struct connection *connection, struct rj_bytes bytes);
+bool mock_tls_has_sealed(const struct connection *connection); /* something is to be written that is not in out */
+/* connection->out becomes what goes over the wire; is_last: and no more will. false: it cannot. */
+bool mock_tls_seal(struct connection *connection, bool is_last);
+
+/* Whether the principal of the request may do that. */
+static inline const struct rj_rights *mock_rights_of(const struct request *request)
+{
+    return request->connection ? request->connection->rights : NULL;
+}
+static inline bool mock_may(const struct request *request, enum rj_resource_type type, struct rj_string name,
+                            enum rj_operation operation)
+{
+    const struct rj_rights *rights = mock_rights_of(request);
+    return rights == NULL || rj_is_allowed(rights, type, name, operation);
+}
+static inline bool mock_may_topic(const struct request *request, struct rj_string name, enum rj_operation operation)
+{
+    return mock_may(request, RJ_RESOURCE_TOPIC, name, operation);
+}
+static inline bool mock_may_cluster(const struct request *request, enum rj_operation operation)
+{
+    return mock_may(request, RJ_RESOURCE_CLUSTER, RJ_STRING("kafka-cluster"), operation);
+}
+
 /* dispatch.c */
 enum outcome mock_dispatch_request(struct request *request);
 void mock_process_frame(struct connection *connection, struct rj_bytes frame, bool was_judged);
@@ -227,6 +282,7 @@ void mock_forget_delay(struct connection *connection);
 
 /* versions.c */
 bool mock_choose_versions(struct mock_cluster *cluster); /* false: no such release */
+bool mock_release_is_at_least(const struct mock_cluster *cluster, const char *release); /* "4.0" */
 enum outcome mock_handle_api_versions(struct request *request);
 
 /* error_shapes.c */

@@ -50,6 +50,10 @@ struct mock_options {
     const char *data_dir;          /* NULL: all in memory; else the cluster lives there and outlives the process */
     enum mock_fsync fsync;         /* MOCK_FSYNC_NEVER as Kafka; with a data_dir only */
     int32_t fsync_interval_ms;     /* 1 000 */
+    const char *users_path;        /* who may connect (users.h); NULL: everybody, as User:ANONYMOUS */
+    const char *acls_path;         /* what they may do (acls.h); NULL: everything */
+    int32_t connections_max_reauth_ms; /* 0 as Kafka: sessions do not end (KIP-368) */
+    const char *tls_cert_path, *tls_key_path; /* PEM; NULL: connections are plain */
     struct mock_limits limits;
     /* One line, no newline, for what a person running the mock wants to see: a malformed frame with peer, offset, API,
      * version and field path; a limit that was hit. NULL: nobody wants to. */
@@ -103,6 +107,7 @@ struct mock_frame {
 enum mock_connection_end {
     MOCK_OPENED,
     MOCK_CLOSED_BY_PEER, MOCK_CLOSED_MALFORMED, MOCK_CLOSED_LIMIT, MOCK_CLOSED_UNSUPPORTED, MOCK_CLOSED_FAULT,
+    MOCK_CLOSED_AUTHENTICATION, /* it did not authenticate, or no more */
     MOCK_CLOSED_BY_HOST, /* mock_disconnect, mock_stop */
 };
 

@@ -72,6 +72,11 @@ static int find_release(const char *version)
     return -1;
 }
 
+bool mock_release_is_at_least(const struct mock_cluster *cluster, const char *release)
+{
+    return find_release(cluster->options.kafka_version) >= find_release(release);
+}
+
 static const struct version_row *find_row(int16_t api_key)
 {
     for (size_t i = 0; i < sizeof(version_rows) / sizeof(version_rows[0]); i++)
@@ -151,5 +156,6 @@ enum outcome mock_handle_api_versions(struct request *request)
     }
     response->api_keys.items = items;
     response->api_keys.count = cluster->api_count;
+    mock_sasl_versions_told(request);
     return mock_answer_request(request, response, RJ_RULE_NONE);
 }

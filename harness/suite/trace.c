@@ -142,7 +142,7 @@ struct trace_event *trace_add_connection(struct trace *trace, const struct mock_
         [MOCK_OPENED] = "opened", [MOCK_CLOSED_BY_PEER] = "closed by the client",
         [MOCK_CLOSED_MALFORMED] = "closed: malformed frame", [MOCK_CLOSED_LIMIT] = "closed: limit",
         [MOCK_CLOSED_UNSUPPORTED] = "closed: version not advertised", [MOCK_CLOSED_FAULT] = "closed by a fault",
-        [MOCK_CLOSED_BY_HOST] = "closed by the case",
+        [MOCK_CLOSED_AUTHENTICATION] = "closed: not authenticated", [MOCK_CLOSED_BY_HOST] = "closed by the case",
     };
     bool opened = connection->what == MOCK_OPENED;
     struct trace_event *event = add(trace, opened ? TRACE_OPENED : TRACE_CLOSED, connection->time_us);

@@ -78,7 +78,8 @@ enum rj_resource_type { RJ_RESOURCE_TOPIC = 2, RJ_RESOURCE_GROUP = 3, RJ_RESOURC
                         RJ_RESOURCE_TRANSACTIONAL_ID = 5 };   /* Kafka's codes */
 enum rj_operation { RJ_OPERATION_ALL = 2, RJ_OPERATION_READ = 3, RJ_OPERATION_WRITE = 4, RJ_OPERATION_CREATE = 5,
                     RJ_OPERATION_DELETE = 6, RJ_OPERATION_ALTER = 7, RJ_OPERATION_DESCRIBE = 8,
-                    RJ_OPERATION_DESCRIBE_CONFIGS = 10, RJ_OPERATION_ALTER_CONFIGS = 11 }; /* Kafka's codes */
+                    RJ_OPERATION_CLUSTER_ACTION = 9, RJ_OPERATION_DESCRIBE_CONFIGS = 10,
+                    RJ_OPERATION_ALTER_CONFIGS = 11, RJ_OPERATION_IDEMPOTENT_WRITE = 12 }; /* Kafka's codes */
 
 struct rj_right { /* one ACL of the principal */
     enum rj_resource_type resource_type;
