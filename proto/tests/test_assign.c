@@ -263,6 +263,8 @@ static void test_strings_compare_and_hash_as_in_java(void **state)
     assert_true(rj_java_compare(RJ_STRING("a"), RJ_STRING("ab")) < 0);
     assert_true(rj_java_compare(RJ_STRING("b"), RJ_STRING("ab")) > 0);
     assert_int_equal(rj_java_hash(RJ_STRING("my-group")), -1906497762);
+    assert_int_equal(rj_java_hash(RJ_STRING("rejoin-d36af698-3daa-4786-83ac")), -1938637375);
+    assert_int_equal(rj_java_hash(RJ_STRING("consumer-\xc3\xa4-of-more-than-eight")), 1635591141);
     assert_int_equal(rj_java_hash(RJ_STRING("\xf0\x9f\x98\x80")), 1772899);
 }
 

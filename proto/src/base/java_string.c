@@ -48,10 +48,39 @@ static uint32_t next_code_point(struct rj_string string, int32_t *at)
     return point;
 }
 
+/* Eight units at once: neighbours are joined to pairs in lanes of 16 bits, pairs to fours in lanes of 32. */
+static uint32_t hash_eight(uint32_t hash, uint64_t eight)
+{
+    enum { POWER_4 = 31 * 31 * 31 * 31 };
+    static const uint64_t bytes = 0x00ff00ff00ff00ffu, words = 0x0000ffff0000ffffu;
+    uint64_t pairs = (eight & bytes) * 31 + (eight >> 8 & bytes);
+    uint64_t fours = (pairs & words) * (31 * 31) + (pairs >> 16 & words);
+    return (hash * POWER_4 + (uint32_t)fours) * POWER_4 + (uint32_t)(fours >> 32);
+}
+
+static uint64_t little_endian(const char *text)
+{
+    const uint8_t *at = (const uint8_t *)text;
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
+           | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+}
+
 int32_t rj_java_hash(struct rj_string string)
 {
+    static const uint64_t beyond_ascii = 0x8080808080808080u;
     uint32_t hash = 0;
-    for (int32_t i = 0; i < string.len;) {
+    int32_t i = 0;
+    for (; i + 8 <= string.len; i += 8) {
+        uint64_t eight = little_endian(string.data + i);
+        if (eight & beyond_ascii)
+            break;
+        hash = hash_eight(hash, eight);
+    }
+    while (i < string.len) {
+        if ((uint8_t)string.data[i] < 0x80) {
+            hash = 31 * hash + (uint8_t)string.data[i++];
+            continue;
+        }
         uint32_t point = next_code_point(string, &i);
         if (point >= 0x10000) {
             hash = 31 * hash + (0xd800 + ((point - 0x10000) >> 10));

@@ -25,6 +25,21 @@ static enum rj_err fault_shift(enum rj_err err, struct rj_fault *fault, size_t b
     return err;
 }
 
+/* Most headers hold a client id and no tags; false: the walker must look. */
+static bool read_usual_header(struct rj_bytes frame, int16_t header_version, struct rj_request_frame *request)
+{
+    enum { CLIENT_ID_AT = REQUEST_HEADER_FIXED_LEN + 2 };
+    if (frame.len < CLIENT_ID_AT)
+        return false;
+    int32_t len = (int16_t)get_u16(frame.data + REQUEST_HEADER_FIXED_LEN);
+    int32_t end = CLIENT_ID_AT + (len > 0 ? len : 0), tags_len = header_version == 2;
+    if (frame.len < end + tags_len || (tags_len > 0 && frame.data[end] != 0))
+        return false;
+    request->client_id = len < 0 ? RJ_NULL_STRING : (struct rj_string){(const char *)frame.data + CLIENT_ID_AT, len};
+    request->body_offset = (size_t)(end + tags_len);
+    return true;
+}
+
 enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,
                                      struct rj_fault *fault)
 {
@@ -48,10 +63,12 @@ enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_fr
     if (!rj_in_range(request->schema->versions, request->version))
         return rj_fault_set_number(&place, RJ_ERR_VERSION, 2, &path, "version ", request->version,
                                 "a version of this API");
+    int16_t header_version = request->version >= request->schema->flexible_from ? 2 : 1;
+    if (read_usual_header(frame, header_version, request))
+        return RJ_OK;
     struct rj_request_header header;
-    enum rj_err err = rj_decode_prefix(&rj_request_header_schema,
-                                       rj_request_header_version(request->api_key, request->version), frame, arena,
-                                       &header, &request->body_offset, fault);
+    enum rj_err err = rj_decode_prefix(&rj_request_header_schema, header_version, frame, arena, &header,
+                                       &request->body_offset, fault);
     request->client_id = header.client_id;
     if (err != RJ_OK && fault != NULL) {
         fault->api_key = request->api_key;
@@ -102,24 +119,17 @@ enum rj_err rj_decode_response(struct rj_bytes frame, int16_t api_key, int16_t v
                        response->body_offset);
 }
 
-/* Header and body behind a length prefix. */
-static enum rj_err encode_frame(const struct rj_message_schema *header_schema, int16_t header_version,
-                                const void *header, const struct rj_message_schema *schema, int16_t version,
-                                const void *body, uint8_t *out, size_t out_len, size_t *len, struct rj_fault *fault)
+/* The body behind a length prefix and a header, which stand at the start of out already where they fit. */
+static enum rj_err encode_body(size_t header_len, const struct rj_message_schema *schema, int16_t version,
+                               const void *body, uint8_t *out, size_t out_len, size_t *len, struct rj_fault *fault)
 {
-    size_t header_len = 0, body_len = 0;
-    size_t room = out_len > 4 ? out_len - 4 : 0;
-    uint8_t *at = out_len > 4 ? out + 4 : NULL;
-    *len = 0;
-    enum rj_err err = rj_encode(header_schema, header_version, header, at, room, &header_len, fault);
+    size_t body_len = 0, before = 4 + header_len;
+    bool fits = out_len > before;
+    enum rj_err err = rj_encode(schema, version, body, fits ? out + before : NULL, fits ? out_len - before : 0,
+                                &body_len, fault);
     if (err != RJ_OK && err != RJ_ERR_SPACE)
         return err;
-    bool fits = err == RJ_OK && at != NULL;
-    err = rj_encode(schema, version, body, fits ? at + header_len : NULL, fits ? room - header_len : 0, &body_len,
-                    fault);
-    if (err != RJ_OK && err != RJ_ERR_SPACE)
-        return err;
-    *len = 4 + header_len + body_len;
+    *len = before + body_len;
     if (*len > out_len || *len - 4 > INT32_MAX) {
         struct place place = {schema, version, fault};
         return rj_fault_set_number(&place, RJ_ERR_SPACE, 0, NULL, "room: ", (int64_t)out_len,
@@ -144,8 +154,12 @@ enum rj_err rj_encode_request_frame(int16_t api_key, int16_t version, int32_t co
     header.request_api_version = version;
     header.correlation_id = correlation_id;
     header.client_id = client_id;
-    return encode_frame(&rj_request_header_schema, rj_request_header_version(api_key, version), &header, schema,
-                        version, body, out, out_len, len, fault);
+    size_t header_len = 0;
+    enum rj_err err = rj_encode(&rj_request_header_schema, rj_request_header_version(api_key, version), &header,
+                                out_len > 4 ? out + 4 : NULL, out_len > 4 ? out_len - 4 : 0, &header_len, fault);
+    if (err != RJ_OK && err != RJ_ERR_SPACE)
+        return err;
+    return encode_body(header_len, schema, version, body, out, out_len, len, fault);
 }
 
 enum rj_err rj_encode_response_frame(int16_t api_key, int16_t version, int32_t correlation_id, const void *body,
@@ -156,9 +170,12 @@ enum rj_err rj_encode_response_frame(int16_t api_key, int16_t version, int32_t c
     *len = 0;
     if (schema == NULL)
         return rj_fault_set_number(&place, RJ_ERR_API, 0, NULL, "API key ", api_key, "an API key of Kafka's");
-    struct rj_response_header header;
-    rj_message_init(&rj_response_header_schema, &header);
-    header.correlation_id = correlation_id;
-    return encode_frame(&rj_response_header_schema, rj_response_header_version(api_key, version), &header, schema,
-                        version, body, out, out_len, len, fault);
+    /* The header is a correlation id and, from its version 1 on, an empty section of tags. */
+    size_t header_len = rj_response_header_version(api_key, version) == 0 ? 4 : 5;
+    if (out_len >= 4 + header_len) {
+        put_u32(out + 4, (uint32_t)correlation_id);
+        if (header_len == 5)
+            out[8] = 0;
+    }
+    return encode_body(header_len, schema, version, body, out, out_len, len, fault);
 }

@@ -96,6 +96,9 @@ bool rj_memory_copy_bytes(struct rj_memory *memory, struct rj_bytes from, struct
 void rj_output_reset(struct rj_output *output)
 {
     output->reply_count = output->append_count = output->change_count = 0;
+    output->block_used = aligned(sizeof(struct rj_block));
+    if (output->blocks == NULL || output->blocks->next == NULL)
+        return;
     struct rj_block *largest = NULL;
     for (struct rj_block *block = output->blocks; block != NULL; block = block->next)
         if (largest == NULL || block->size > largest->size)
@@ -106,9 +109,7 @@ void rj_output_reset(struct rj_output *output)
             rj_memory_free(output->memory, block);
     }
     output->blocks = largest;
-    if (largest != NULL)
-        largest->next = NULL;
-    output->block_used = aligned(sizeof(struct rj_block));
+    largest->next = NULL;
 }
 
 void rj_output_release(struct rj_output *output)
@@ -164,7 +165,10 @@ static bool grow_lists(struct rj_output *output, const struct rj_output_need *ne
 bool rj_output_reserve(struct rj_output *output, struct rj_output_need need)
 {
     struct rj_memory *memory = output->memory;
-    if (!grow_lists(output, &need))
+    bool lists_fit = need.replies <= output->reply_room - output->reply_count
+                     && need.appends <= output->append_room - output->append_count
+                     && need.changes <= output->change_room - output->change_count;
+    if (!lists_fit && !grow_lists(output, &need))
         return false;
     if (output->blocks != NULL && output->blocks->size - output->block_used >= need.bytes)
         return true;
