@@ -66,6 +66,7 @@ libc       file /usr/include/stdio.h libc6-dev
 clang      command clang-19     clang-19
 clang-rt   glob /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-19-dev
 afl        command afl-clang-fast afl++
+afl-rt     glob /usr/lib/llvm-*/lib/clang/14*/lib/linux/libclang_rt.asan-x86_64.a libclang-rt-14-dev
 cmake      command cmake        cmake
 ninja      command ninja        ninja-build
 python     command python3      python3
@@ -264,7 +265,7 @@ build_preset() {
     dev | asan | cov) pieces+=" cmocka" ;;
     clang) pieces+=" cmocka clang" ;;
     fuzz) pieces+=" clang clang-rt" ;;
-    afl) pieces+=" afl" ;;
+    afl) pieces+=" afl afl-rt" ;;
     release) ;;
     *) usage_error "no preset '$1': dev, asan, clang, fuzz, afl, cov or release" ;;
   esac

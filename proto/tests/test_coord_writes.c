@@ -171,6 +171,27 @@ static void a_group_is_deleted_twice(void **context)
     coord_world_close(&world);
 }
 
+/* Its timer is overdue and starts anew without a delay, behind the promise that is due before. */
+static void a_group_comes_again_while_its_timer_is_overdue(void **context)
+{
+    (void)context;
+    struct rj_config config;
+    rj_config_init(&config);
+    struct coord_world world;
+    coord_world_open(&world, &config);
+    world.holds_writes = true;
+    assert_int_equal(send_join(&world, 9, "", NULL, "range"), RJ_KAFKA_MEMBER_ID_REQUIRED);
+    uint64_t made = world.last_append_id;
+    assert_int_equal(send_join(&world, 1, "", NULL, "range"), PARKED);
+    world.now_ms += 60000;
+    finish(&world, made, RJ_KAFKA_REQUEST_TIMED_OUT);
+    config.group_initial_rebalance_delay_ms = 0;
+    struct rj_event event = {.type = RJ_EVENT_CONFIG, .as.config.config = &config};
+    assert_int_equal(coord_world_step(&world, &event), RJ_OK);
+    send_join(&world, 1, "", NULL, "range"); /* each step checks the heap */
+    coord_world_close(&world);
+}
+
 static void losing_the_partition_answers_all(void **context)
 {
     (void)context;
@@ -214,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_new_group_is_taken_back),
         cmocka_unit_test(a_deletion_and_a_new_group_are_taken_back),
         cmocka_unit_test(a_group_is_deleted_twice),
+        cmocka_unit_test(a_group_comes_again_while_its_timer_is_overdue),
         cmocka_unit_test(losing_the_partition_answers_all),
         cmocka_unit_test(a_disconnected_client_gets_nothing),
     };

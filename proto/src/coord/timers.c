@@ -91,6 +91,7 @@ void rj_timer_start(struct rj_timers *timers, struct rj_timer *timer, int64_t no
         put(timers, ++timers->count, timer);
     }
     rise(timers, timer);
+    sink(timers, timer); /* one without a delay may take the place of one that is overdue */
 }
 
 void rj_timer_cancel(struct rj_timers *timers, struct rj_timer *timer)
