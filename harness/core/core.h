@@ -93,6 +93,7 @@ void core_op_deny(struct core_session *session, const json_t *op);
 
 /* Says what the request is to its group, and the group's state: for tables of what a run has tried. */
 void core_trace(struct core_session *session, int16_t api_key, const void *body);
+void core_trace_rules(struct core_session *session);
 
 void core_forget_requests(struct core_session *session);
 int core_parked(const struct core_session *session);

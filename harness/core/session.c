@@ -297,6 +297,7 @@ void core_line(struct core_session *session, const char *line, size_t len)
         push_uuids(session, op);
     if (session->coord != NULL)
         settle(session);
+    core_trace_rules(session);
     if (!session->quiet)
         print_done(session, name);
     json_decref(op);

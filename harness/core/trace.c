@@ -1,4 +1,5 @@
-/* What a request is to its group: {"trace":{"request":"join-follower","state":"Stable"}}. */
+/* What a request is to its group: {"trace":{"request":"join-follower","state":"Stable"}}, and in the knock-out build
+ * which rules an operation met: {"trace":{"rules":["tmr-session"]}}. */
 #include "core/core.h"
 
 #include "rejoin/inspect.h"
@@ -97,3 +98,22 @@ void core_trace(struct core_session *session, int16_t api_key, const void *body)
         fprintf(session->out, "{\"trace\":{\"request\":\"%s\",\"state\":\"%s\"}}\n", kind,
                 trace.found ? rj_group_state_name(trace.state) : "none");
 }
+
+#ifdef REJOIN_KNOCKOUT
+extern uint32_t rj_rule_hits[RJ_RULE_COUNT];
+
+void core_trace_rules(struct core_session *session)
+{
+    const char *before = "{\"trace\":{\"rules\":[\"";
+    for (int rule = RJ_RULE_NONE + 1; session->trace && rule < RJ_RULE_COUNT; rule++)
+        if (rj_rule_hits[rule] > 0) {
+            fprintf(session->out, "%s%s", before, rj_rule_row((enum rj_rule)rule)->id);
+            before = "\",\"";
+        }
+    if (before[0] == '"')
+        fputs("\"]}}\n", session->out);
+    memset(rj_rule_hits, 0, sizeof(rj_rule_hits));
+}
+#else
+void core_trace_rules(struct core_session *session) { (void)session; }
+#endif

@@ -19,12 +19,14 @@ static struct rj_verdict judge_broker(const struct rj_commit *commit)
     RJ_REQUIRE(coord->config.is_active, OC_NOT_ACTIVE, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(coord->status != RJ_COORD_UNLOADED, OC_WRONG_BROKER, NOT_COORDINATOR);
     RJ_REQUIRE(coord->status != RJ_COORD_LOADING, OC_LOADING, COORDINATOR_LOAD_IN_PROGRESS);
+    if (RJ_WITHOUT(OC_NULL_GROUP, rj_string_is_empty(commit->request->group_id)))
+        return (struct rj_verdict){RJ_RULE_OC_NULL_GROUP, RJ_KAFKA_INVALID_GROUP_ID};
     return RJ_ACCEPTED;
 }
 
 static struct rj_verdict judge_no_group(const struct rj_commit *commit)
 {
-    bool anonymous = commit->request->generation_id_or_member_epoch < 0;
+    bool anonymous = RJ_DOES(OC_NOGROUP_SIMPLE, commit->request->generation_id_or_member_epoch < 0);
     if (commit->call->origin.version >= 9)
         RJ_REQUIRE(anonymous, OC_NOGROUP_GENERATION, GROUP_ID_NOT_FOUND);
     RJ_REQUIRE(anonymous, OC_NOGROUP_GENERATION, ILLEGAL_GENERATION);
@@ -42,8 +44,8 @@ static struct rj_verdict judge_group(const struct rj_commit *commit)
     const struct rj_offset_commit_request *request = commit->request;
     const struct rj_group *group = commit->group;
     RJ_REQUIRE(group->state != RJ_GROUP_DEAD, OC_DEAD, COORDINATOR_NOT_AVAILABLE);
-    if (request->generation_id_or_member_epoch < 0 && group->state == RJ_GROUP_EMPTY)
-        return RJ_ACCEPTED; /* oc-empty-anon: whatever the ids say */
+    if (RJ_DOES(OC_EMPTY_ANON, request->generation_id_or_member_epoch < 0 && group->state == RJ_GROUP_EMPTY))
+        return RJ_ACCEPTED; /* whatever the ids say */
     RJ_REQUIRE(!is_anonymous(request), OC_ANON_NONEMPTY, UNKNOWN_MEMBER_ID);
     struct rj_verdict verdict =
         rj_judge_member(group, rj_member_find(group, request->member_id), request->member_id,
@@ -54,6 +56,8 @@ static struct rj_verdict judge_group(const struct rj_commit *commit)
         return verdict;
     RJ_REQUIRE(request->generation_id_or_member_epoch == group->generation_id, OC_MEMBER_CHECKS, ILLEGAL_GENERATION);
     RJ_REQUIRE(group->state != RJ_GROUP_COMPLETING, OC_COMPLETING, REBALANCE_IN_PROGRESS);
+    if (RJ_WITHOUT(OC_PREPARING_OK, group->state == RJ_GROUP_PREPARING))
+        return (struct rj_verdict){RJ_RULE_OC_PREPARING_OK, RJ_KAFKA_REBALANCE_IN_PROGRESS};
     return RJ_ACCEPTED;
 }
 
@@ -70,7 +74,8 @@ static void keep_session(const struct rj_commit *commit)
 {
     struct rj_group *group = commit->group;
     struct rj_member *member = rj_member_find(group, commit->request->member_id);
-    if (member != NULL && (group->state == RJ_GROUP_STABLE || group->state == RJ_GROUP_PREPARING))
+    if (RJ_DOES(OC_SESSION, member != NULL
+                                && (group->state == RJ_GROUP_STABLE || group->state == RJ_GROUP_PREPARING)))
         rj_restart_session(group, member, member->session_timeout_ms);
 }
 
@@ -91,14 +96,15 @@ bool rj_offset_commit(const struct rj_call *call)
     commit.group = rj_group_find(call->coord, request->group_id);
     if (!rj_commit_begin(&commit, 0))
         return false;
-    if (!rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, request->group_id, RJ_OPERATION_READ)) {
+    if (!RJ_HOLDS(OC_AUTH_GROUP,
+                  rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, request->group_id, RJ_OPERATION_READ))) {
         rj_commit_refuse_all(&commit,
                              (struct rj_verdict){RJ_RULE_OC_AUTH_GROUP, RJ_KAFKA_GROUP_AUTHORIZATION_FAILED});
         rj_commit_answer(&commit);
         return true;
     }
     rj_commit_check_topics(&commit);
-    if (commit.forwarded_count == 0) {
+    if (RJ_DOES(OC_ALL_FILTERED, commit.forwarded_count == 0)) {
         rj_commit_answer(&commit);
         return true;
     }

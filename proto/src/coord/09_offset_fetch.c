@@ -21,7 +21,7 @@ typedef struct rj_offset_fetch_response_partitions answer_partition;
 struct facts {
     const struct rj_call *call;
     struct rj_string group_id;
-    bool is_all, require_stable;
+    bool is_all, require_stable, names_member;
     const struct rj_offset_fetch_request_topics *topics; /* v8+ */
     const struct rj_offset_fetch_request_topic *old_topics; /* v0-v7 */
     int32_t topic_count;
@@ -56,12 +56,13 @@ static struct facts look_up(const struct rj_call *call, int32_t index)
         facts.group_id = group->group_id;
         facts.topics = group->topics.items;
         facts.topic_count = group->topics.count;
+        facts.names_member = group->member_id.data != NULL;
     } else {
         facts.group_id = request->group_id;
         facts.old_topics = request->topics.items;
         facts.topic_count = request->topics.count;
     }
-    facts.is_all = facts.topic_count < 0;
+    facts.is_all = RJ_DOES(OF_NULL_TOPICS, facts.topic_count < 0);
     find_group(&facts);
     return facts;
 }
@@ -77,6 +78,10 @@ static struct rj_verdict judge(const struct facts *facts)
         return RJ_ACCEPTED; /* nothing to look up, whoever the coordinator is */
     RJ_REQUIRE(coord->status != RJ_COORD_UNLOADED, OF_WRONG_BROKER, NOT_COORDINATOR);
     RJ_REQUIRE(coord->status != RJ_COORD_LOADING, OF_LOADING, COORDINATOR_LOAD_IN_PROGRESS);
+    if (RJ_WITHOUT(OF_UNKNOWN_GROUP, facts->group == NULL))
+        return (struct rj_verdict){RJ_RULE_OF_UNKNOWN_GROUP, RJ_KAFKA_GROUP_ID_NOT_FOUND};
+    if (RJ_WITHOUT(OF_CLASSIC_IGNORES_MEMBER, facts->names_member))
+        return (struct rj_verdict){RJ_RULE_OF_CLASSIC_IGNORES_MEMBER, RJ_KAFKA_UNKNOWN_MEMBER_ID};
     return RJ_ACCEPTED;
 }
 
@@ -170,7 +175,7 @@ static answer_partition offset_of(const struct facts *facts, struct rj_write *wr
                                   const struct rj_offset_partition *partition, const struct rj_uuid *topic_id)
 {
     if (partition == NULL)
-        return no_offset(index, 0);
+        return no_offset(index, RJ_DOES(OF_NONE, true) ? 0 : RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     struct rj_verdict verdict = judge_stable(facts, partition);
     const struct rj_offset *offset = value_of(facts, partition);
     if (verdict.rule != RJ_RULE_NONE) {
@@ -178,8 +183,9 @@ static answer_partition offset_of(const struct facts *facts, struct rj_write *wr
         return no_offset(index, verdict.error);
     }
     static const struct rj_uuid zero;
-    bool other_topic = offset != NULL && topic_id != NULL && !rj_uuid_equal(&offset->topic_id, &zero)
-                       && !rj_uuid_equal(&offset->topic_id, topic_id);
+    bool other_topic = RJ_DOES(OF_RECREATED_TOPIC, offset != NULL && topic_id != NULL
+                                                       && !rj_uuid_equal(&offset->topic_id, &zero)
+                                                       && !rj_uuid_equal(&offset->topic_id, topic_id));
     if (offset == NULL || other_topic)
         return no_offset(index, 0);
     return (answer_partition){.partition_index = index, .committed_offset = offset->offset,
@@ -273,7 +279,7 @@ static void spread_error(const struct facts *facts, struct rj_write *write, answ
 static void convert(const struct facts *facts, struct rj_write *write, struct rj_offset_fetch_response *response)
 {
     answer_group *group = &response->groups.items[0];
-    if (facts->call->origin.version < 2 && group->error_code != 0 && facts->topic_count > 0)
+    if (RJ_DOES(OF_V1_ERRORS, facts->call->origin.version < 2 && group->error_code != 0 && facts->topic_count > 0))
         spread_error(facts, write, group);
     else
         response->error_code = group->error_code;
@@ -346,6 +352,8 @@ bool rj_offset_fetch(const struct rj_call *call)
     write->body = response;
     for (int32_t i = 0; i < count; i++) {
         struct facts facts = look_up(call, i);
+        if (RJ_WITHOUT(OF_BATCH, i > 0))
+            break;
         fetch(&facts, write, &response->groups.items[response->groups.count++]);
         if (call->origin.version < 8)
             convert(&facts, write, response);

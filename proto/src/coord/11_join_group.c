@@ -60,6 +60,8 @@ static struct rj_verdict judge_request(const struct rj_call *call, const struct 
                JOIN_SESSION_RANGE, INVALID_SESSION_TIMEOUT);
     RJ_REQUIRE(call->coord->status != RJ_COORD_UNLOADED, JOIN_WRONG_BROKER, NOT_COORDINATOR);
     RJ_REQUIRE(call->coord->status != RJ_COORD_LOADING, JOIN_LOADING, COORDINATOR_LOAD_IN_PROGRESS);
+    if (RJ_WITHOUT(JOIN_REBALANCE_TIMEOUT_FREE, facts->rebalance_timeout_ms <= 0))
+        return (struct rj_verdict){RJ_RULE_JOIN_REBALANCE_TIMEOUT_FREE, RJ_KAFKA_INVALID_SESSION_TIMEOUT};
     RJ_REQUIRE(facts->group != NULL || facts->is_unknown, JOIN_NOGROUP_KNOWN_ID, UNKNOWN_MEMBER_ID);
     return RJ_ACCEPTED;
 }
@@ -69,6 +71,8 @@ static struct rj_verdict judge_request(const struct rj_call *call, const struct 
 static bool fits(const struct rj_call *call, const struct facts *facts)
 {
     int32_t most = call->coord->config.group_max_size;
+    if (RJ_WITHOUT(JOIN_MAX_SIZE_PENDING, facts->is_unknown && facts->group->pending_count > 0))
+        most -= facts->group->pending_count;
     if (facts->group->state == RJ_GROUP_PREPARING)
         return (facts->member != NULL && facts->member->join.waiting) || facts->group->awaiting_join_count < most;
     if (facts->group->state == RJ_GROUP_COMPLETING || facts->group->state == RJ_GROUP_STABLE)
@@ -83,6 +87,10 @@ static struct rj_verdict judge_new(const struct rj_call *call, const struct fact
     RJ_REQUIRE(fits(call, facts), JOIN_MAX_SIZE, GROUP_MAX_SIZE_REACHED);
     RJ_REQUIRE(rj_group_supports(facts->group, request->protocol_type, &request->protocols), JOIN_NEW_INCONSISTENT,
                INCONSISTENT_GROUP_PROTOCOL);
+    bool mixes = facts->group->members.count > 0
+                 && (request->group_instance_id.data != NULL) != (facts->group->instances.count > 0);
+    if (RJ_WITHOUT(STATIC_AND_DYNAMIC_MIX, mixes))
+        return (struct rj_verdict){RJ_RULE_STATIC_AND_DYNAMIC_MIX, RJ_KAFKA_INCONSISTENT_GROUP_PROTOCOL};
     RJ_REQUIRE(facts->holder == NULL || facts->group->state != RJ_GROUP_EMPTY, STATIC_EMPTY_DEAD,
                UNKNOWN_SERVER_ERROR);
     return RJ_ACCEPTED;
@@ -91,7 +99,7 @@ static struct rj_verdict judge_new(const struct rj_call *call, const struct fact
 static struct rj_verdict judge_known(const struct rj_call *call, const struct facts *facts)
 {
     const struct rj_join_group_request *request = facts->request;
-    bool is_promised = facts->identity != NULL && facts->identity->is_pending;
+    bool is_promised = RJ_DOES(JOIN_PENDING_ACCEPT, facts->identity != NULL && facts->identity->is_pending);
     RJ_REQUIRE(facts->group->state != RJ_GROUP_DEAD, JOIN_KNOWN_DEAD, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(fits(call, facts), JOIN_MAX_SIZE, GROUP_MAX_SIZE_REACHED);
     RJ_REQUIRE(rj_group_supports(facts->group, request->protocol_type, &request->protocols), JOIN_KNOWN_INCONSISTENT,
@@ -131,7 +139,7 @@ static void after(const struct rj_call *call, struct rj_member *member, enum rj_
         rj_turn_start(turn, &call->origin, member->identity, member->join.ticket);
     else
         rj_write_discard(call->coord, turn);
-    if (outcome == RJ_OUTCOME_VOTE_FAILED && rj_parked_take(&member->join))
+    if (RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, outcome == RJ_OUTCOME_VOTE_FAILED) && rj_parked_take(&member->join))
         rj_refuse_join(call->coord, &call->origin, RJ_EMPTY_STRING,
                        (struct rj_verdict){RJ_RULE_JOIN_DUPLICATE_PROTOCOLS, RJ_KAFKA_UNKNOWN_SERVER_ERROR});
 }
@@ -163,7 +171,10 @@ static void promise(const struct rj_call *call, struct rj_identity *identity, in
 {
     struct rj_coord *coord = call->coord;
     rj_group_set_pending(identity->group, identity, true);
-    rj_timer_start(&coord->timers, &identity->timer, coord->now_ms, session_timeout_ms);
+    if (RJ_DOES(TMR_PENDING_MEMBER, true))
+        rj_timer_start(&coord->timers, &identity->timer, coord->now_ms, session_timeout_ms);
+    if (RJ_WITHOUT(JOIN_PENDING_REQUIRES_NONSTABLE_OK, identity->group->state == RJ_GROUP_STABLE))
+        identity->group->generation_id++;
     struct rj_join_group_response *response = rj_join_response(coord, call->origin.version);
     response->error_code = RJ_KAFKA_MEMBER_ID_REQUIRED;
     response->member_id = identity->node.key;
@@ -202,7 +213,12 @@ static bool add(const struct rj_call *call, const struct facts *facts, struct rj
     }
     rj_member_add(group, member);
     park(call, group, member);
-    rj_restart_session(group, member, coord->config.new_member_join_timeout_ms);
+    bool has_five_minutes = RJ_DOES(TMR_NEW_MEMBER, true)
+                            && (call->origin.version >= 4 || RJ_DOES(TMR_NEW_OLD_PROTO, true));
+    rj_restart_session(group, member, has_five_minutes ? coord->config.new_member_join_timeout_ms
+                                                       : member->session_timeout_ms);
+    if (RJ_WITHOUT(INIT_DELAY_CAP, group->state == RJ_GROUP_PREPARING && group->previous_state == RJ_GROUP_EMPTY))
+        group->initial_remaining_ms = rj_group_rebalance_timeout_ms(group);
     after(call, member, rj_rebalance_or_complete(group, (struct rj_cause){rule, identity->node.key}), turn);
     return true;
 }
@@ -211,9 +227,43 @@ static void update(const struct rj_call *call, const struct facts *facts, struct
                    struct rj_protocols *protocols)
 {
     rj_member_set_protocols(facts->group, member, protocols);
+    if (RJ_WITHOUT(TMR_REJOIN_NO_RESET, true))
+        rj_restart_session(facts->group, member, member->session_timeout_ms);
     member->rebalance_timeout_ms = facts->rebalance_timeout_ms;
     member->session_timeout_ms = facts->request->session_timeout_ms;
     park(call, facts->group, member);
+}
+
+/* Whether a member that rejoins is answered with the current generation; else it is parked, and rule says why. */
+static bool is_answered_at_once(const struct facts *facts, const struct rj_cell *cell, enum rj_rule *rule)
+{
+    bool same = cell->admission == RJ_ADMIT_SAME
+                && rj_protocols_match(facts->member->protocols, &facts->request->protocols);
+    *rule = cell->rule;
+    if (cell->admission == RJ_ADMIT_SAME && !same)
+        *rule = facts->group->state == RJ_GROUP_STABLE ? RJ_RULE_JOIN_STABLE_FOLLOWER_CHANGED
+                                                       : RJ_RULE_JOIN_COMPLETING_CHANGED;
+    if (!RJ_DOES_BY(*rule, true) || RJ_WITHOUT(JOIN_REASON_IGNORED, facts->request->reason.len > 0)
+        || RJ_WITHOUT(STATIC_KNOWN_ID_REJOIN, facts->member->instance.key.data != NULL))
+        same = !same;
+    return same;
+}
+
+static bool answer_at_once(const struct rj_call *call, const struct facts *facts)
+{
+    struct rj_group *group = facts->group;
+    if (!rj_output_reserve(&call->coord->output, rj_cascade_need(group, false)))
+        return false;
+    struct rj_join_group_response *response = rj_join_response(call->coord, call->origin.version);
+    response->generation_id = group->generation_id;
+    response->protocol_type = group->protocol_type;
+    response->protocol_name = group->protocol_name;
+    response->leader = group->leader ? group->leader->node.key : RJ_EMPTY_STRING;
+    response->member_id = facts->member->node.key;
+    if (group->leader == facts->identity)
+        response->members = rj_join_members(group);
+    rj_reply(call->coord, &call->origin, response, RJ_RULE_NONE);
+    return true;
 }
 
 static bool rejoin(const struct rj_call *call, const struct facts *facts)
@@ -227,25 +277,9 @@ static bool rejoin(const struct rj_call *call, const struct facts *facts)
         rj_refuse_join(call->coord, &call->origin, facts->member_id, (struct rj_verdict){cell->rule, cell->error});
         return true;
     }
-    enum rj_rule rule = cell->rule;
-    if (cell->admission == RJ_ADMIT_SAME) {
-        if (rj_protocols_match(member->protocols, &facts->request->protocols)) {
-            struct rj_output_need need = rj_cascade_need(group, false);
-            if (!rj_output_reserve(&call->coord->output, need))
-                return false;
-            struct rj_join_group_response *response = rj_join_response(call->coord, call->origin.version);
-            response->generation_id = group->generation_id;
-            response->protocol_type = group->protocol_type;
-            response->protocol_name = group->protocol_name;
-            response->leader = group->leader ? group->leader->node.key : RJ_EMPTY_STRING;
-            response->member_id = member->node.key;
-            if (leads)
-                response->members = rj_join_members(group);
-            rj_reply(call->coord, &call->origin, response, RJ_RULE_NONE);
-            return true;
-        }
-        rule = group->state == RJ_GROUP_STABLE ? RJ_RULE_JOIN_STABLE_FOLLOWER_CHANGED : RJ_RULE_JOIN_COMPLETING_CHANGED;
-    }
+    enum rj_rule rule;
+    if (is_answered_at_once(facts, cell, &rule))
+        return answer_at_once(call, facts);
     struct rj_protocols *protocols =
         rj_protocols_prepare(group, &facts->request->protocols, call->subscriptions);
     if (protocols == NULL)
@@ -286,11 +320,16 @@ static void apply_replacement(const struct rj_call *call, const struct facts *fa
     rj_identity_hold(old);
     write->replaced = old;
     write->old_leader = group->leader ? rj_write_string(write, group->leader->node.key) : RJ_NULL_STRING;
-    rj_answer_join_error(group, member, old->node.key, RJ_KAFKA_FENCED_INSTANCE_ID, RJ_RULE_STATIC_REPLACE_OLD_JOIN);
-    rj_answer_sync(group, member, RJ_KAFKA_FENCED_INSTANCE_ID, RJ_RULE_STATIC_REPLACE_OLD_SYNC);
+    if (RJ_DOES(STATIC_REPLACE_OLD_JOIN, member->join.waiting))
+        rj_answer_join_error(group, member, old->node.key, RJ_KAFKA_FENCED_INSTANCE_ID,
+                             RJ_RULE_STATIC_REPLACE_OLD_JOIN);
+    if (RJ_DOES(STATIC_REPLACE_OLD_SYNC, member->sync.waiting))
+        rj_answer_sync(group, member, RJ_KAFKA_FENCED_INSTANCE_ID, RJ_RULE_STATIC_REPLACE_OLD_SYNC);
     rj_member_rename(group, member, identity);
     member->is_new = false;
-    rj_restart_session(group, member, member->session_timeout_ms); /* still the old timeout */
+    rj_restart_session(group, member, RJ_DOES(STATIC_REPLACE_TIMEOUTS, true) /* still the old timeout */
+                                          ? member->session_timeout_ms
+                                          : facts->request->session_timeout_ms);
     write->old_rebalance_timeout_ms = member->rebalance_timeout_ms;
     write->old_session_timeout_ms = member->session_timeout_ms;
     write->old_protocols = rj_member_swap_protocols(group, member, protocols);
@@ -301,7 +340,8 @@ static void apply_replacement(const struct rj_call *call, const struct facts *fa
     enum rj_outcome outcome = RJ_OUTCOME_NONE;
     if (group->state == RJ_GROUP_STABLE) {
         struct rj_protocol_counter *next = rj_group_vote(group);
-        if (next != NULL && next == group->protocol) {
+        if (next != NULL && (RJ_DOES(STATIC_STABLE_SAME_PROTOCOL, next == group->protocol)
+                             || RJ_WITHOUT(STATIC_STABLE_OTHER_PROTOCOL, next != group->protocol))) {
             persist_replacement(call, group, write, member);
             rj_write_discard(call->coord, turn);
             return;
@@ -310,8 +350,9 @@ static void apply_replacement(const struct rj_call *call, const struct facts *fa
         outcome = next == NULL ? RJ_OUTCOME_VOTE_FAILED : rj_rebalance_or_complete(group, cause);
     } else if (group->state == RJ_GROUP_COMPLETING) {
         cause.rule = RJ_RULE_STATIC_COMPLETING;
-        outcome = rj_prepare_rebalance(group, cause);
-    } else {
+        if (RJ_DOES(STATIC_COMPLETING, true))
+            outcome = rj_prepare_rebalance(group, cause);
+    } else if (RJ_DOES(STATIC_PREPARING, true)) {
         outcome = rj_maybe_complete_join(group, cause);
     }
     after(call, member, outcome, turn);
@@ -349,15 +390,20 @@ static bool enter_new(const struct rj_call *call, const struct facts *facts)
     if (!rj_output_reserve(&call->coord->output, need))
         return false;
     char *text = rj_output_take(&call->coord->output, room);
-    struct rj_identity *identity = rj_identity_prepare(group, new_id(call, facts, text));
+    struct rj_string id = new_id(call, facts, text);
+    if (RJ_WITHOUT(JOIN_STATIC_ID_FRESH, facts->holder != NULL))
+        id = facts->holder->node.key;
+    struct rj_identity *identity = rj_identity_prepare(group, id);
     if (identity == NULL)
         return false;
     bool done = true;
-    if (facts->holder != NULL)
+    if (RJ_DOES(JOIN_NEW_STATIC_KNOWN_INSTANCE, facts->holder != NULL))
         done = replace(call, facts, identity);
-    else if (is_static)
+    else if (RJ_DOES(JOIN_NEW_STATIC_UNKNOWN_INSTANCE, is_static && facts->holder == NULL))
         done = add(call, facts, identity, RJ_RULE_JOIN_NEW_STATIC_UNKNOWN_INSTANCE);
-    else if (call->origin.version >= 4 && call->coord->config.behaviour.member_id_required)
+    else if (RJ_DOES(JOIN_NEW_DYNAMIC_V4, call->origin.version >= 4
+                                              && call->coord->config.behaviour.member_id_required)
+             || RJ_WITHOUT(JOIN_NEW_DYNAMIC_OLD, call->origin.version < 4))
         promise(call, identity, facts->request->session_timeout_ms);
     else
         done = add(call, facts, identity, RJ_RULE_JOIN_NEW_DYNAMIC_OLD);
@@ -401,7 +447,7 @@ static bool enter_new_group(const struct rj_call *call, struct facts *facts)
         write->origin = call->origin;
     }
     coord->next_position++;
-    rj_write_start(coord, write, RJ_WRITE_NEW_GROUP, record, 1);
+    rj_write_start(coord, write, RJ_WRITE_NEW_GROUP, record, RJ_DOES(JOIN_NOGROUP_EMPTY_ID, true));
     group->created_by = write->append_id;
     return true;
 }

@@ -33,12 +33,20 @@ static struct rj_verdict judge_broker(const struct rj_call *call, const struct f
     return RJ_ACCEPTED;
 }
 
+static bool is_promised(const struct facts *facts)
+{
+    const struct rj_identity *identity = rj_identity_find(facts->group, facts->request->member_id);
+    return identity != NULL && identity->is_pending;
+}
+
 static struct rj_verdict judge_member(const struct facts *facts)
 {
     const struct rj_heartbeat_request *request = facts->request;
     RJ_REQUIRE(facts->group != NULL, HB_UNKNOWN_GROUP, UNKNOWN_MEMBER_ID);
     RJ_REQUIRE(facts->group->state != RJ_GROUP_DEAD, HB_DEAD, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(facts->group->state != RJ_GROUP_EMPTY, HB_EMPTY, UNKNOWN_MEMBER_ID);
+    if (RJ_WITHOUT(HB_PENDING_ID, is_promised(facts)))
+        return RJ_ACCEPTED;
     struct rj_verdict verdict =
         rj_judge_member(facts->group, facts->member, request->member_id, request->group_instance_id,
                         (struct rj_rule_set){RJ_RULE_HB_INSTANCE_UNKNOWN, RJ_RULE_HB_INSTANCE_FENCED,
@@ -86,8 +94,7 @@ bool rj_heartbeat(const struct rj_call *call)
     if (!rj_output_reserve(&call->coord->output, rj_refusal_need()))
         return false;
     struct rj_verdict verdict = judge_broker(call, &facts);
-    if (verdict.rule != RJ_RULE_NONE || call->coord->status == RJ_COORD_LOADING) {
-        /* hb-loading: while the partition loads every heartbeat is fine. */
+    if (verdict.rule != RJ_RULE_NONE || RJ_DOES(HB_LOADING, call->coord->status == RJ_COORD_LOADING)) {
         refuse(call, verdict);
         return true;
     }
@@ -105,7 +112,8 @@ bool rj_heartbeat(const struct rj_call *call)
                                       call->coord->config.behaviour.heartbeat_in_completing_error};
     if (!answer(call, verdict))
         return false;
-    if (facts.member != NULL)
+    bool is_fine = cell->admission == RJ_ADMIT_REFUSE || RJ_DOES_BY(cell->rule, true);
+    if (facts.member != NULL && is_fine)
         rj_restart_session(facts.group, facts.member, facts.member->session_timeout_ms);
     return true;
 }

@@ -48,13 +48,19 @@ static struct rj_verdict judge_leaver(const struct rj_group *group, const leaver
     RJ_REQUIRE(group != NULL, LEAVE_UNKNOWN_GROUP, UNKNOWN_MEMBER_ID);
     const struct rj_identity *identity = rj_identity_find(group, who->member_id);
     if (who->member_id.len == 0) {
-        RJ_REQUIRE(who->group_instance_id.data != NULL && rj_member_by_instance(group, who->group_instance_id) != NULL,
-                   LEAVE_EMPTY_ID_UNKNOWN, UNKNOWN_MEMBER_ID);
+        bool is_known = who->group_instance_id.data != NULL
+                        && rj_member_by_instance(group, who->group_instance_id) != NULL;
+        RJ_REQUIRE(RJ_DOES(LEAVE_ADMIN_BY_INSTANCE, is_known), LEAVE_EMPTY_ID_UNKNOWN, UNKNOWN_MEMBER_ID);
         return RJ_ACCEPTED;
     }
-    if (identity != NULL && identity->is_pending)
+    if (RJ_DOES(LEAVE_PENDING, identity != NULL && identity->is_pending))
         return RJ_ACCEPTED;
-    return rj_judge_member(group, identity ? identity->member : NULL, who->member_id, who->group_instance_id,
+    const struct rj_member *member = identity ? identity->member : NULL;
+    bool is_static = member != NULL && member->instance.key.data != NULL;
+    if (RJ_WITHOUT(LEAVE_DYNAMIC_ID_OF_STATIC, is_static && who->group_instance_id.data == NULL)
+        || RJ_WITHOUT(LEAVE_NO_GENERATION, member != NULL && group->state == RJ_GROUP_PREPARING))
+        return (struct rj_verdict){RJ_RULE_LEAVE_UNKNOWN_MEMBER, RJ_KAFKA_UNKNOWN_MEMBER_ID};
+    return rj_judge_member(group, member, who->member_id, who->group_instance_id,
                            (struct rj_rule_set){RJ_RULE_LEAVE_UNKNOWN_MEMBER, RJ_RULE_LEAVE_FENCED,
                                                 RJ_RULE_LEAVE_UNKNOWN_MEMBER});
 }
@@ -71,7 +77,8 @@ static void remove_leaver(struct rj_group *group, const leaver *who)
         rj_identity_forget_if_idle(identity);
         return;
     }
-    rj_timer_cancel(timers, &member->identity->timer);
+    if (RJ_DOES(TMR_SESSION_CANCEL_ON_REMOVAL, true))
+        rj_timer_cancel(timers, &member->identity->timer);
     rj_evict(group, member, RJ_RULE_LEAVE_PARKED_JOIN);
 }
 
@@ -107,7 +114,7 @@ static void add_result(struct rj_write *write, const struct facts *facts, const 
     if (write->rule == RJ_RULE_NONE)
         write->rule = verdict.rule;
     if (facts->version < 3) {
-        response->error_code = verdict.error;
+        response->error_code = RJ_DOES(LEAVE_V2_FLATTEN, verdict.error != 0) ? verdict.error : 0;
         return;
     }
     response->members.items[response->members.count++] = (struct rj_leave_group_response_member_response){
@@ -129,6 +136,17 @@ static void refuse(const struct rj_call *call, struct rj_verdict verdict)
     rj_reply(call->coord, &call->origin, response, verdict.rule);
 }
 
+static bool is_repeated(const struct facts *facts, int32_t i)
+{
+    leaver who = leaver_at(facts, i);
+    for (int32_t before = 0; before < i; before++) {
+        leaver other = leaver_at(facts, before);
+        if (who.member_id.len > 0 && rj_string_equal(who.member_id, other.member_id))
+            return true;
+    }
+    return false;
+}
+
 /* One batch is at most one rebalance (leave-then-rebalance). */
 static enum rj_outcome apply(const struct facts *facts, struct rj_write *write)
 {
@@ -136,14 +154,19 @@ static enum rj_outcome apply(const struct facts *facts, struct rj_write *write)
     struct rj_cause cause = {RJ_RULE_LEAVE_THEN_REBALANCE, RJ_NULL_STRING};
     for (int32_t i = 0; i < leaver_count(facts); i++) {
         leaver who = leaver_at(facts, i);
+        if (RJ_WITHOUT(LEAVE_RESPONSE_ORDER, leaver_count(facts) > 1))
+            who = leaver_at(facts, leaver_count(facts) - 1 - i);
         struct rj_verdict verdict = judge_leaver(facts->group, &who);
+        if (RJ_WITHOUT(LEAVE_DUPLICATE, is_repeated(facts, i)))
+            verdict = RJ_ACCEPTED;
         add_result(write, facts, &who, verdict);
-        if (verdict.rule != RJ_RULE_NONE)
+        if (verdict.rule != RJ_RULE_NONE || RJ_WITHOUT(LEAVE_DUPLICATE, is_repeated(facts, i)))
             continue;
         remove_leaver(facts->group, &who);
         anybody = true;
     }
-    if (!anybody || facts->group->state == RJ_GROUP_EMPTY)
+    if (RJ_DOES(LEAVE_ALL_FAILED, !anybody) || facts->group->state == RJ_GROUP_EMPTY
+        || !RJ_DOES(LEAVE_THEN_REBALANCE, true))
         return RJ_OUTCOME_NONE;
     return rj_rebalance_or_complete(facts->group, cause);
 }
@@ -166,7 +189,7 @@ bool rj_leave_group(const struct rj_call *call)
     if (write == NULL)
         return false;
     enum rj_outcome outcome = apply(&facts, write);
-    if (outcome == RJ_OUTCOME_EMPTIED) {
+    if (RJ_DOES(LEAVE_LAST, outcome == RJ_OUTCOME_EMPTIED)) {
         struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
         *record = rj_group_record(facts.group, NULL);
         coord->next_position++;

@@ -41,7 +41,7 @@ static struct rj_verdict judge_broker(const struct rj_call *call, const struct f
     RJ_REQUIRE(coord->config.is_active, SYNC_NOT_ACTIVE, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(!rj_string_is_empty(request->group_id), SYNC_GROUP_ID_EMPTY, INVALID_GROUP_ID);
     RJ_REQUIRE(coord->status != RJ_COORD_UNLOADED, SYNC_WRONG_BROKER, NOT_COORDINATOR);
-    if (coord->status == RJ_COORD_LOADING)
+    if (!RJ_HOLDS(SYNC_LOADING, coord->status != RJ_COORD_LOADING))
         return (struct rj_verdict){RJ_RULE_SYNC_LOADING, coord->config.behaviour.sync_while_loading_error};
     return RJ_ACCEPTED;
 }
@@ -121,6 +121,8 @@ static struct rj_write *prepare_assignment(const struct rj_call *call, const str
     for (int32_t i = 0; i < count; i++) {
         struct rj_assigned *assigned = &write->assigned[i];
         struct rj_bytes copy = RJ_EMPTY_BYTES;
+        if (RJ_WITHOUT(SYNC_BYTES_OPAQUE, assigned->bytes.len > 0))
+            assigned->bytes.len--;
         if (assigned->bytes.len > 0 && !rj_memory_copy_bytes(memory, assigned->bytes, &copy)) {
             rj_write_discard(call->coord, write);
             return NULL;
@@ -136,7 +138,7 @@ static struct rj_write *prepare_assignment(const struct rj_call *call, const str
 static void clear_pending_sync(struct rj_group *group, struct rj_member *member)
 {
     rj_group_set_pending_sync(group, member->identity, false);
-    if (group->pending_sync_count == 0)
+    if (RJ_DOES(SYNC_PENDING_CLEAR, group->pending_sync_count == 0))
         rj_timer_cancel(&group->coord->timers, &group->sync_timer);
 }
 
@@ -168,8 +170,10 @@ static bool store(const struct rj_call *call, const struct facts *facts)
 static void answer_stored(const struct rj_call *call, const struct facts *facts)
 {
     struct rj_sync_group_response *response = rj_sync_response(call->coord);
-    response->protocol_type = facts->group->protocol_type;
-    response->protocol_name = facts->group->protocol_name;
+    if (RJ_DOES(SYNC_SUCCESS_SHAPE, true)) {
+        response->protocol_type = facts->group->protocol_type;
+        response->protocol_name = facts->group->protocol_name;
+    }
     response->assignment = facts->member->assignment;
     rj_reply(call->coord, &call->origin, response, RJ_RULE_NONE);
 }
@@ -189,6 +193,10 @@ bool rj_sync_group(const struct rj_call *call)
     bool leads = facts.group->leader == facts.member->identity;
     const struct rj_cell *cell =
         rj_admission_cell(leads ? RJ_REQUEST_SYNC_LEADER : RJ_REQUEST_SYNC_FOLLOWER, facts.group->state);
+    if (cell->admission != RJ_ADMIT_REFUSE && !RJ_DOES_BY(cell->rule, true)) {
+        rj_refuse_sync(call->coord, &call->origin, (struct rj_verdict){cell->rule, RJ_KAFKA_REBALANCE_IN_PROGRESS});
+        return true;
+    }
     if (cell->admission == RJ_ADMIT_STORE)
         return store(call, &facts);
     if (cell->admission == RJ_ADMIT_REFUSE) {

@@ -59,7 +59,7 @@ static void describe_members(struct rj_group *group, answer_group *answer)
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
         struct rj_bytes metadata =
-            is_stable ? rj_protocols_metadata(member->protocols, group->protocol_name) : RJ_EMPTY_BYTES;
+            !RJ_DOES(DG_METADATA_STABLE, !is_stable) ? rj_protocols_metadata(member->protocols, group->protocol_name) : RJ_EMPTY_BYTES;
         answer->members.items[answer->members.count++] = (struct rj_describe_groups_response_described_group_member){
             .member_id = node->key, .group_instance_id = member->instance.key, .client_id = member->client_id,
             .client_host = member->client_host, .member_metadata = metadata.data ? metadata : RJ_EMPTY_BYTES,

@@ -31,7 +31,7 @@ static bool passes(struct rj_string_array filter, const char *word)
     for (int32_t i = 0; i < filter.count; i++)
         if (same_word(filter.items[i], word))
             return true;
-    return filter.count <= 0;
+    return filter.count <= 0 || !RJ_DOES(LG_FILTER, true);
 }
 
 static enum rj_group_state state_of(const struct rj_group *group)
@@ -52,7 +52,8 @@ static bool is_listed(const struct rj_call *call, const struct rj_group *group, 
     return rj_group_is_visible(group) && passes(request->states_filter, rj_group_state_name(state_of(group)))
            && passes(request->types_filter, "classic")
            && (sees_all
-               || rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, group->node.key, RJ_OPERATION_DESCRIBE));
+               || RJ_HOLDS(LG_AUTH, rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, group->node.key,
+                                                  RJ_OPERATION_DESCRIBE)));
 }
 
 bool rj_list_groups(const struct rj_call *call)
@@ -81,7 +82,8 @@ bool rj_list_groups(const struct rj_call *call)
         response->groups.items[response->groups.count++] = (struct rj_list_groups_response_listed_group){
             .group_id = group->node.key,
             .protocol_type = protocol_type_of(group),
-            .group_state = {state, (int32_t)strlen(state)}, .group_type = RJ_STRING("classic")};
+            .group_state = {state, (int32_t)strlen(state)}, 
+            .group_type = RJ_DOES(LG_FIELDS, true) ? RJ_STRING("classic") : RJ_EMPTY_STRING};
     }
     rj_reply(coord, &call->origin, response, verdict.rule);
     return true;

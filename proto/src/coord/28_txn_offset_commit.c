@@ -41,7 +41,7 @@ static struct rj_verdict judge(const struct rj_commit *commit)
     RJ_REQUIRE(group->state != RJ_GROUP_DEAD, OC_DEAD, COORDINATOR_NOT_AVAILABLE);
     bool has_ids = request->generation_id_or_member_epoch >= 0 || request->member_id.len > 0
                    || request->group_instance_id.data != NULL;
-    if (!has_ids || (request->generation_id_or_member_epoch < 0 && group->state == RJ_GROUP_EMPTY))
+    if (RJ_DOES(TOC_ANON_OK, !has_ids) || (request->generation_id_or_member_epoch < 0 && group->state == RJ_GROUP_EMPTY))
         return RJ_ACCEPTED;
     verdict = rj_judge_member(group, rj_member_find(group, request->member_id), request->member_id,
                               request->group_instance_id,
@@ -49,6 +49,8 @@ static struct rj_verdict judge(const struct rj_commit *commit)
     if (verdict.rule != RJ_RULE_NONE)
         return verdict;
     RJ_REQUIRE(request->generation_id_or_member_epoch == group->generation_id, TOC_CHECKS, ILLEGAL_GENERATION);
+    if (RJ_WITHOUT(TOC_NEVER_27, group->state == RJ_GROUP_COMPLETING))
+        return (struct rj_verdict){RJ_RULE_TOC_NEVER_27, RJ_KAFKA_REBALANCE_IN_PROGRESS};
     return RJ_ACCEPTED;
 }
 

@@ -75,6 +75,8 @@ static void apply(const struct rj_call *call, struct rj_sweep *sweep)
         if (verdict.rule != RJ_RULE_NONE)
             continue;
         struct rj_group *group = rj_group_find(call->coord, group_id);
+        if (!RJ_DOES(DEL_EFFECT, true))
+            continue;
         rj_offsets_each(group, sweep_one, sweep);
         rj_sweep_group(sweep, group);
     }

@@ -99,7 +99,7 @@ static void apply_pass(const struct rj_call *call, const struct facts *facts, st
                 verdict = judge_subscribed(facts->group, asked->name);
             struct rj_offset_partition *partition = rj_offset_partition_find(facts->group, asked->name, index);
             bool has = partition != NULL && (rj_offset_latest(partition) != NULL || rj_offset_is_open(partition));
-            if (verdict.rule == RJ_RULE_NONE && has)
+            if (RJ_DOES(OD_OK, verdict.rule == RJ_RULE_NONE && has))
                 rj_sweep_partition(sweep, partition);
             add(sweep->write, &response->topics.items[places[t]], index, verdict);
         }

@@ -94,12 +94,9 @@ static const struct rj_cell cells[RJ_REQUEST_KIND_COUNT][5] = {
 
 const struct rj_cell *rj_admission_cell(enum rj_request_kind kind, enum rj_group_state state)
 {
-#ifdef REJOIN_KNOCKOUT
     static const struct rj_cell opened = {RJ_ADMIT_ANSWER, RJ_RULE_NONE, 0};
-    if (cells[kind][state].admission == RJ_ADMIT_REFUSE && cells[kind][state].rule == rj_knocked_out)
-        return &opened;
-#endif
-    return &cells[kind][state];
+    const struct rj_cell *cell = &cells[kind][state];
+    return cell->admission == RJ_ADMIT_REFUSE && RJ_HOLDS_BY(cell->rule, false) ? &opened : cell;
 }
 
 /* A guard whose rule depends on the request. */
@@ -115,9 +112,12 @@ struct rj_verdict rj_judge_member(const struct rj_group *group, const struct rj_
     if (instance_id.data != NULL) {
         const struct rj_member *holder = rj_member_by_instance(group, instance_id);
         REQUIRE_BY(holder != NULL, rules.instance_unknown, UNKNOWN_MEMBER_ID);
-        REQUIRE_BY(holder == NULL || rj_string_equal(holder->node.key, member_id), rules.instance_fenced,
+        bool is_holder = holder == NULL || rj_string_equal(holder->node.key, member_id);
+        REQUIRE_BY(is_holder || RJ_WITHOUT(STATIC_OLD_ID_FENCED, !is_holder), rules.instance_fenced,
                    FENCED_INSTANCE_ID);
     }
-    REQUIRE_BY(member != NULL, rules.unknown_member, UNKNOWN_MEMBER_ID);
+    bool was_replaced = member == NULL && instance_id.data == NULL && group->instances.count > 0;
+    REQUIRE_BY(member != NULL || RJ_WITHOUT(STATIC_OLD_ID_NO_INSTANCE, was_replaced), rules.unknown_member,
+               UNKNOWN_MEMBER_ID);
     return RJ_ACCEPTED;
 }

@@ -167,8 +167,19 @@ void rj_commit_refuse_forwarded(struct rj_commit *commit, struct rj_verdict verd
 
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
 
-static struct rj_verdict judge_metadata(const struct rj_commit *commit, const request_partition *asked)
+/* A topic that nobody in the group subscribes to. */
+static bool is_foreign(const struct rj_commit *commit, int32_t t)
 {
+    const struct rj_topic *topic = commit->topics[t].known;
+    return topic != NULL && commit->group->state == RJ_GROUP_STABLE && commit->group->subscribed.is_known
+           && !rj_group_is_subscribed(commit->group, topic->name);
+}
+
+static struct rj_verdict judge_value(const struct rj_commit *commit, int32_t t, const request_partition *asked)
+{
+    if (RJ_WITHOUT(OC_ANY_TOPIC, is_foreign(commit, t))
+        || RJ_WITHOUT(OC_NO_VALUE_CHECK, asked->committed_offset < 0))
+        return (struct rj_verdict){RJ_RULE_OC_ANY_TOPIC, RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION};
     RJ_REQUIRE(utf16_len(asked->committed_metadata) <= commit->call->coord->config.offset_metadata_max_bytes,
                OC_METADATA_SIZE, OFFSET_METADATA_TOO_LARGE);
     return RJ_ACCEPTED;
@@ -193,7 +204,7 @@ static bool prepare_one(struct rj_commit *commit, int32_t t, const request_parti
     offset->leader_epoch = asked->committed_leader_epoch;
     offset->commit_timestamp_ms = commit->call->origin.version == 1 && asked->commit_timestamp != -1
                                       && commit->producer_id < 0 ? asked->commit_timestamp : coord->now_ms;
-    if (commit->request->retention_time_ms != -1)
+    if (RJ_DOES(OC_RETENTION, commit->request->retention_time_ms != -1))
         offset->expire_timestamp_ms = coord->now_ms + commit->request->retention_time_ms;
     offset->topic_id = topic->topic_id;
     offset->producer_id = commit->producer_id;
@@ -221,7 +232,7 @@ bool rj_commit_prepare(struct rj_commit *commit)
         const request_topic *topic = &commit->request->topics.items[t];
         for (int32_t p = 0; ok && p < topic->partitions.count; p++)
             if (judge_one(commit, t, p).rule == RJ_RULE_NONE
-                && judge_metadata(commit, &topic->partitions.items[p]).rule == RJ_RULE_NONE)
+                && judge_value(commit, t, &topic->partitions.items[p]).rule == RJ_RULE_NONE)
                 ok = prepare_one(commit, t, &topic->partitions.items[p]);
     }
     if (ok && commit->producer_id >= 0)
@@ -236,7 +247,7 @@ static void add_result(struct rj_commit *commit, int32_t t, int32_t p, struct rj
     const request_partition *asked = &commit->request->topics.items[t].partitions.items[p];
     if (verdict.rule != RJ_RULE_NONE)
         return;
-    verdict = judge_metadata(commit, asked);
+    verdict = judge_value(commit, t, asked);
     add_answer(commit, t, asked->partition_index, verdict.error, verdict.rule);
 }
 

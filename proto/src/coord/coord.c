@@ -75,11 +75,13 @@ static enum rj_err serve(struct rj_coord *coord, const struct rj_event *event)
         .coord = coord,
         .origin = {event->as.request.connection_id, event->as.request.correlation_id, event->as.request.api_key,
                    event->as.request.version},
-        .client_id = event->as.request.client_id.data ? event->as.request.client_id : RJ_EMPTY_STRING,
+        .client_id = RJ_DOES(WIRE_NULL_CLIENT_ID, event->as.request.client_id.data == NULL)
+                         ? RJ_EMPTY_STRING
+                         : event->as.request.client_id,
         .client_host = event->as.request.client_host.data ? event->as.request.client_host : RJ_EMPTY_STRING,
         .body = event->as.request.body, .rights = event->as.request.rights,
         .subscriptions = event->as.request.subscriptions, .entropy = &event->entropy};
-    if (!api->serve(&call)) {
+    if (RJ_DOES(LIMIT_MEMORY, !api->serve(&call))) {
         rj_output_reset(&coord->output);
         rj_refuse_for_memory(coord, &call.origin, call.body);
     }
@@ -164,6 +166,8 @@ static enum rj_err dispatch(struct rj_coord *coord, const struct rj_event *event
     case RJ_EVENT_REQUEST: return serve(coord, event);
     case RJ_EVENT_TICK: return tick(coord);
     case RJ_EVENT_DISCONNECT:
+        if (!RJ_DOES(WIRE_PURGE, true))
+            return RJ_OK;
         rj_parked_disconnect(coord, event->as.disconnect.connection_id);
         rj_writes_disconnect(coord, event->as.disconnect.connection_id);
         return RJ_OK;

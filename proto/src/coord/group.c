@@ -430,7 +430,7 @@ void rj_member_add(struct rj_group *group, struct rj_member *member)
     rj_map_insert(&group->members, &member->node, identity->node.key, identity->node.hash);
     if (member->instance.key.data != NULL)
         rj_map_insert(&group->instances, &member->instance, member->instance.key, rj_mixed_hash(member->instance.key));
-    if (group->leader == NULL)
+    if (RJ_DOES(JOIN_FIRST_IS_LEADER, group->leader == NULL))
         rj_group_set_leader(group, identity);
     count_protocols(group, member->protocols, 1);
     rj_group_set_pending(group, identity, false);
@@ -475,7 +475,7 @@ void rj_member_rename(struct rj_group *group, struct rj_member *member, struct r
     member->identity = identity;
     identity->member = member;
     rj_map_insert(&group->members, &member->node, identity->node.key, identity->node.hash);
-    if (group->leader == old)
+    if (RJ_DOES(STATIC_REPLACE_INHERIT, group->leader == old))
         rj_group_set_leader(group, identity);
     rj_identity_drop(old);
 }
@@ -504,7 +504,8 @@ void rj_member_set_assignment(struct rj_group *group, struct rj_member *member, 
 
 bool rj_all_joined(const struct rj_group *group)
 {
-    return group->members.count == (uint32_t)group->awaiting_join_count && group->pending_count == 0;
+    return group->members.count == (uint32_t)group->awaiting_join_count
+           && !RJ_DOES(JOINC_CONDITION, group->pending_count != 0);
 }
 
 int32_t rj_group_rebalance_timeout_ms(const struct rj_group *group)
@@ -512,7 +513,7 @@ int32_t rj_group_rebalance_timeout_ms(const struct rj_group *group)
     int32_t longest = 0;
     RJ_MAP_EACH (node, &group->members) {
         int32_t timeout = rj_member_of(node)->rebalance_timeout_ms;
-        longest = timeout > longest ? timeout : longest;
+        longest = RJ_DOES(REBALANCE_TIMEOUT_MAX, timeout > longest) ? timeout : longest;
     }
     return longest;
 }

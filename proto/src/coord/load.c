@@ -110,6 +110,8 @@ static bool load_group(struct rj_coord *coord, struct rj_string group_id, const 
     rj_subscribed_compute(group, slots, mask);
     group->generation_id = value->generation;
     group->state = group->members.count > 0 ? RJ_GROUP_STABLE : RJ_GROUP_EMPTY;
+    if (RJ_WITHOUT(LOAD_NO_REBALANCE_STATE, group->members.count > 0))
+        group->state = RJ_GROUP_PREPARING;
     group->state_since_ms = value->current_state_timestamp;
     return true;
 }
@@ -193,9 +195,11 @@ bool rj_load_end(struct rj_coord *coord)
         struct rj_group *group = rj_group_of(node);
         RJ_MAP_EACH (member_node, &group->members) {
             struct rj_member *member = rj_member_of(member_node);
-            rj_restart_session(group, member, member->session_timeout_ms);
+            if (RJ_DOES(LOAD_STATE, true))
+                rj_restart_session(group, member, member->session_timeout_ms);
         }
-        if ((int64_t)group->members.count > coord->config.group_max_size && rj_cascade_reserve(group, NULL, false))
+        if (RJ_DOES(LOAD_OVERSIZE, (int64_t)group->members.count > coord->config.group_max_size)
+            && rj_cascade_reserve(group, NULL, false))
             rj_prepare_rebalance(group, (struct rj_cause){RJ_RULE_LOAD_OVERSIZE, RJ_NULL_STRING});
     }
     rj_timer_start(&coord->timers, &coord->expiry_timer,
@@ -211,9 +215,9 @@ static void unload_group(struct rj_group *group)
     rj_group_enter(group, RJ_GROUP_DEAD, (struct rj_cause){RJ_RULE_UNLOAD_PARKED_JOIN, RJ_NULL_STRING});
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
-        if (before == RJ_GROUP_PREPARING)
+        if (RJ_DOES(UNLOAD_PARKED_JOIN, before == RJ_GROUP_PREPARING && member->join.waiting))
             rj_answer_join_error(group, member, node->key, RJ_KAFKA_NOT_COORDINATOR, RJ_RULE_UNLOAD_PARKED_JOIN);
-        else
+        else if (RJ_DOES(UNLOAD_PARKED_SYNC, before != RJ_GROUP_PREPARING && member->sync.waiting))
             rj_answer_sync(group, member, RJ_KAFKA_NOT_COORDINATOR, RJ_RULE_UNLOAD_PARKED_SYNC);
     }
 }

@@ -232,6 +232,8 @@ void rj_offset_push(struct rj_offset_partition *partition, struct rj_offset *off
         return;
     }
     count_plain(partition, -1);
+    if (RJ_WITHOUT(OC_LAST_WINS, partition->plain != NULL && !offset->is_tombstone))
+        offset->offset = partition->plain->offset;
     offset->older = partition->plain;
     partition->plain = offset;
     count_plain(partition, 1);

@@ -145,7 +145,7 @@ struct rj_bytes rj_protocols_metadata(const struct rj_protocols *protocols, stru
 bool rj_group_supports(const struct rj_group *group, struct rj_string protocol_type,
                        const struct rj_join_group_request_protocol_array *protocols)
 {
-    if (group->state == RJ_GROUP_EMPTY)
+    if (RJ_DOES(JOIN_PROTOCOL_SUPPORT, group->state == RJ_GROUP_EMPTY))
         return protocol_type.len > 0 && protocols->count > 0;
     if (!rj_string_equal(group->protocol_type, protocol_type))
         return false;
@@ -164,7 +164,7 @@ bool rj_group_supports(const struct rj_group *group, struct rj_string protocol_t
 static struct rj_protocol_counter *voted_by(const struct rj_member *member, int32_t members)
 {
     for (int32_t i = 0; i < member->protocols->count; i++)
-        if (member->protocols->items[i].counter->count == members)
+        if (!RJ_DOES(VOTE_CANDIDATES, member->protocols->items[i].counter->count != members))
             return member->protocols->items[i].counter;
     return NULL;
 }
@@ -199,7 +199,7 @@ struct rj_protocol_counter *rj_group_vote(struct rj_group *group)
     RJ_MAP_EACH (node, &group->counters) {
         struct rj_protocol_counter *counter = RJ_CONTAINER(node, struct rj_protocol_counter, node);
         if (counter->votes > 0
-            && (best == NULL || counter->votes > best->votes
+            && (best == NULL || RJ_DOES(VOTE_CHOICE, counter->votes > best->votes)
                 || (counter->votes == best->votes && comes_first(counter, best, capacity))))
             best = counter;
     }

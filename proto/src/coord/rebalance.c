@@ -84,9 +84,11 @@ void rj_answer_sync(struct rj_group *group, struct rj_member *member, int16_t er
         return;
     struct rj_sync_group_response *response = rj_sync_response(group->coord);
     response->error_code = error;
-    if (error == 0) {
+    if (RJ_DOES(SYNC_SUCCESS_SHAPE, error == 0)) {
         response->protocol_type = group->protocol_type;
         response->protocol_name = group->protocol_name;
+    }
+    if (error == 0) {
         response->assignment = member->assignment;
     }
     rj_reply(group->coord, &member->sync.origin, response, rule);
@@ -94,7 +96,13 @@ void rj_answer_sync(struct rj_group *group, struct rj_member *member, int16_t er
 
 void rj_restart_session(struct rj_group *group, struct rj_member *member, int32_t timeout_ms)
 {
-    rj_timer_start(timers_of(group), &member->identity->timer, group->coord->now_ms, timeout_ms);
+    const struct rj_member *other = group->leader ? group->leader->member : NULL;
+    if (RJ_WITHOUT(SESSION_PER_MEMBER, other != NULL && other->session_timeout_ms != timeout_ms))
+        timeout_ms = other->session_timeout_ms;
+    if (RJ_WITHOUT(SESSION_EXPIRY_NOT_EARLY, true))
+        timeout_ms--;
+    if (RJ_DOES(TMR_SESSION, true))
+        rj_timer_start(timers_of(group), &member->identity->timer, group->coord->now_ms, timeout_ms);
 }
 
 /* Kafka restarts the session of a member whose parked SyncGroup is answered, since an expiry in the meantime was
@@ -106,7 +114,8 @@ void rj_propagate_assignments(struct rj_group *group, int16_t error, enum rj_rul
         if (!member->sync.waiting)
             continue;
         rj_answer_sync(group, member, error, rule);
-        rj_restart_session(group, member, member->session_timeout_ms);
+        if (RJ_DOES(SYNC_RESTART_SESSION, true))
+            rj_restart_session(group, member, member->session_timeout_ms);
     }
 }
 
@@ -123,32 +132,37 @@ void rj_reset_assignments(struct rj_group *group, int16_t error, enum rj_rule ru
 enum rj_outcome rj_prepare_rebalance(struct rj_group *group, struct rj_cause cause)
 {
     struct rj_coord *coord = group->coord;
-    if (group->state == RJ_GROUP_COMPLETING)
+    if (RJ_DOES(REB_SYNC_ABORT, group->state == RJ_GROUP_COMPLETING))
         rj_reset_assignments(group, RJ_KAFKA_REBALANCE_IN_PROGRESS, RJ_RULE_REB_SYNC_ABORT);
     rj_group_clear_pending_sync(group);
-    rj_timer_cancel(&coord->timers, &group->sync_timer);
-    bool initial = group->state == RJ_GROUP_EMPTY;
+    if (RJ_DOES(REB_SYNC_TIMER_OFF, group->sync_timer.place != 0))
+        rj_timer_cancel(&coord->timers, &group->sync_timer);
+    bool initial = RJ_DOES(TMR_INITIAL_DELAY, group->state == RJ_GROUP_EMPTY);
     int32_t timeout_ms = rj_group_rebalance_timeout_ms(group);
     if (initial) {
         int32_t delay_ms = coord->config.group_initial_rebalance_delay_ms;
         group->join_timer_kind = RJ_JOIN_TIMER_INITIAL;
         group->initial_delay_ms = delay_ms;
-        group->initial_remaining_ms = timeout_ms > delay_ms ? timeout_ms - delay_ms : 0;
+        group->initial_remaining_ms = RJ_DOES(INIT_DELAY_FIRST, timeout_ms > delay_ms) ? timeout_ms - delay_ms : 0;
+        if (RJ_WITHOUT(INIT_DELAY_ZERO, delay_ms == 0))
+            delay_ms++;
         rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, delay_ms);
     }
     rj_group_enter(group, RJ_GROUP_PREPARING, cause);
     if (initial)
         return RJ_OUTCOME_NONE;
-    if (rj_all_joined(group))
+    if (RJ_DOES(REB_IMMEDIATE, rj_all_joined(group)))
         return rj_complete_join(group, cause);
     group->join_timer_kind = RJ_JOIN_TIMER_PHASE;
-    rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, timeout_ms);
+    if (RJ_DOES(TMR_JOIN, true))
+        rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, timeout_ms);
     return RJ_OUTCOME_NONE;
 }
 
 enum rj_outcome rj_maybe_complete_join(struct rj_group *group, struct rj_cause cause)
 {
-    if (group->state != RJ_GROUP_PREPARING || group->previous_state == RJ_GROUP_EMPTY || !rj_all_joined(group))
+    if (group->state != RJ_GROUP_PREPARING || !rj_all_joined(group)
+        || RJ_DOES(INIT_DELAY_NO_EARLY_JOIN, group->previous_state == RJ_GROUP_EMPTY))
         return RJ_OUTCOME_NONE;
     return rj_complete_join(group, cause);
 }
@@ -168,7 +182,8 @@ static void remove_absent_dynamic(struct rj_group *group)
         return;
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
-        if (member->join.waiting || member->instance.key.data != NULL)
+        if (member->join.waiting || RJ_DOES(JOINC_KEEP_STATIC, member->instance.key.data != NULL)
+            || !RJ_DOES(JOINC_REMOVE_DYNAMIC, true))
             continue;
         rj_timer_cancel(timers_of(group), &member->identity->timer);
         rj_member_remove(group, member);
@@ -190,7 +205,7 @@ static bool elect_joined_leader(struct rj_group *group)
         return true;
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
-        if (member->join.waiting) {
+        if (RJ_DOES(JOINC_LEADER_ELECT, member->join.waiting)) {
             rj_group_set_leader(group, member->identity);
             return true;
         }
@@ -221,13 +236,15 @@ static void answer_joined(struct rj_group *group)
 {
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
-        rj_answer_join(group, member, group->leader->node.key, member->identity == group->leader, false);
-        rj_restart_session(group, member, member->session_timeout_ms);
+        rj_answer_join(group, member, group->leader->node.key,
+                       RJ_DOES(JOINC_RESPONSE_LEADER, member->identity == group->leader), false);
+        if (RJ_DOES(JOINC_GENERATION, true))
+            rj_restart_session(group, member, member->session_timeout_ms);
         member->is_new = false;
         rj_group_set_pending_sync(group, member->identity, true);
     }
     group->sync_timer_generation = group->generation_id;
-    if (group->coord->config.behaviour.pending_sync_expires)
+    if (RJ_DOES(TMR_PENDING_SYNC, group->coord->config.behaviour.pending_sync_expires))
         rj_timer_start(timers_of(group), &group->sync_timer,
                        group->coord->now_ms, rj_group_rebalance_timeout_ms(group));
 }
@@ -237,7 +254,7 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
     struct rj_coord *coord = group->coord;
     rj_timer_cancel(&coord->timers, &group->join_timer);
     remove_absent_dynamic(group);
-    if (!elect_joined_leader(group) && group->members.count > 0) {
+    if (RJ_DOES(JOINC_NOBODY, !elect_joined_leader(group) && group->members.count > 0)) {
         /* Only static members are left and none of them has joined. Kafka waits as long again; a timeout of 0 or less
          * (clients may send any) must still let time pass, or one step would never end. */
         int32_t timeout_ms = rj_group_rebalance_timeout_ms(group);
@@ -245,7 +262,7 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
         rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, (timeout_ms > 0 ? timeout_ms : 1));
         return RJ_OUTCOME_NONE;
     }
-    group->generation_id++;
+    group->generation_id += RJ_DOES(GENERATION_START, true);
     if (group->members.count == 0) {
         rj_group_set_protocol(group, NULL);
         take_subscribed(group);
@@ -253,7 +270,7 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
             return RJ_OUTCOME_NONE;
         rj_group_enter(group, RJ_GROUP_EMPTY, cause);
         rj_group_clear_pending_sync(group);
-        return RJ_OUTCOME_EMPTIED;
+        return RJ_DOES(JOINC_EMPTY, true) ? RJ_OUTCOME_EMPTIED : RJ_OUTCOME_NONE;
     }
     struct rj_protocol_counter *protocol = choose_protocol(group);
     if (protocol == NULL)
@@ -270,7 +287,8 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
 
 void rj_evict(struct rj_group *group, struct rj_member *member, enum rj_rule rule)
 {
-    rj_answer_join_error(group, member, RJ_EMPTY_STRING, RJ_KAFKA_UNKNOWN_MEMBER_ID, rule);
+    if (RJ_DOES_BY(rule, member->join.waiting))
+        rj_answer_join_error(group, member, RJ_EMPTY_STRING, RJ_KAFKA_UNKNOWN_MEMBER_ID, rule);
     rj_member_remove(group, member);
 }
 
@@ -278,10 +296,13 @@ static enum rj_outcome after_removal(struct rj_group *group, struct rj_cause cau
 {
     if (group->state == RJ_GROUP_STABLE || group->state == RJ_GROUP_COMPLETING)
         return rj_rebalance_or_complete(group, cause);
-    /* Even during the initial delay (init-delay-early-by-expiry). */
-    if (group->state == RJ_GROUP_PREPARING && rj_all_joined(group))
-        return rj_complete_join(group, cause);
-    return RJ_OUTCOME_NONE;
+    if (group->state != RJ_GROUP_PREPARING || !rj_all_joined(group))
+        return RJ_OUTCOME_NONE;
+    if (group->previous_state == RJ_GROUP_EMPTY && !RJ_DOES(INIT_DELAY_EARLY_BY_EXPIRY, true))
+        return RJ_OUTCOME_NONE;
+    if (cause.rule == RJ_RULE_TMR_NEW_MEMBER && !RJ_DOES(TMR_NEW_MEMBER_EXPIRY_COMPLETES, true))
+        return RJ_OUTCOME_NONE;
+    return rj_complete_join(group, cause);
 }
 
 enum rj_outcome rj_expire_session(struct rj_identity *identity)
@@ -300,8 +321,12 @@ enum rj_outcome rj_expire_session(struct rj_identity *identity)
     struct rj_member *member = identity->member;
     if (member == NULL)
         return RJ_OUTCOME_NONE;
-    if (!member->is_new && (member->join.waiting || member->sync.waiting))
-        return RJ_OUTCOME_NONE; /* tmr-parked-alive */
+    bool is_parked = member->join.waiting || member->sync.waiting;
+    if (RJ_DOES(TMR_PARKED_ALIVE, !member->is_new && is_parked)
+        || RJ_WITHOUT(TMR_NEW_NOT_ALIVE, member->is_new && is_parked))
+        return RJ_OUTCOME_NONE;
+    if (!RJ_DOES(SESSION_EXPIRY, true))
+        return RJ_OUTCOME_NONE;
     if (member->is_new)
         cause.rule = RJ_RULE_TMR_NEW_MEMBER;
     rj_evict(group, member, cause.rule);
@@ -317,7 +342,7 @@ enum rj_outcome rj_expire_join(struct rj_group *group)
     if (group->join_timer_kind == RJ_JOIN_TIMER_INITIAL) {
         cause.rule = RJ_RULE_TMR_INITIAL_DELAY;
         int32_t remaining_ms = group->initial_remaining_ms, delay_ms = coord->config.group_initial_rebalance_delay_ms;
-        if (group->new_member_added && remaining_ms != 0) {
+        if (RJ_DOES(INIT_DELAY_EXTEND, group->new_member_added && remaining_ms != 0)) {
             group->new_member_added = false;
             group->initial_remaining_ms =
                 remaining_ms > group->initial_delay_ms ? remaining_ms - group->initial_delay_ms : 0;
@@ -332,7 +357,8 @@ enum rj_outcome rj_expire_join(struct rj_group *group)
 enum rj_outcome rj_expire_sync(struct rj_group *group)
 {
     if (!group->exists || group->sync_timer_generation != group->generation_id
-        || (group->state != RJ_GROUP_COMPLETING && group->state != RJ_GROUP_STABLE) || group->pending_sync_count == 0)
+        || (group->state != RJ_GROUP_COMPLETING && group->state != RJ_GROUP_STABLE) || group->pending_sync_count == 0
+        || !RJ_DOES(SYNC_PENDING_EXPIRY, true))
         return RJ_OUTCOME_NONE;
     RJ_MAP_EACH (node, &group->identities) {
         struct rj_identity *identity = rj_identity_of(node);

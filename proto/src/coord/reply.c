@@ -34,11 +34,13 @@ struct rj_join_group_response_member_array rj_join_members(struct rj_group *grou
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
         struct rj_bytes metadata = rj_protocols_metadata(member->protocols, group->protocol_name);
+        if (RJ_WITHOUT(JOINC_LEADER_IN_MEMBERS, group->leader == member->identity))
+            continue;
         items[i++] = (struct rj_join_group_response_member){
             .member_id = member->node.key, .group_instance_id = member->instance.key,
             .metadata = metadata.data ? metadata : RJ_EMPTY_BYTES};
     }
-    return (struct rj_join_group_response_member_array){items, count};
+    return (struct rj_join_group_response_member_array){items, i};
 }
 
 void rj_refuse_join(struct rj_coord *coord, const struct rj_origin *origin, struct rj_string member_id,
@@ -46,6 +48,8 @@ void rj_refuse_join(struct rj_coord *coord, const struct rj_origin *origin, stru
 {
     struct rj_join_group_response *response = rj_join_response(coord, origin->version);
     response->error_code = verdict.error;
+    if (RJ_WITHOUT(JOIN_ERROR_SHAPE, true))
+        response->generation_id = 0;
     response->member_id = rj_output_string(&coord->output, member_id);
     rj_reply(coord, origin, response, verdict.rule);
 }

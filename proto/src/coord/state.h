@@ -247,15 +247,26 @@ struct rj_coord {
 struct rj_verdict { enum rj_rule rule; int16_t error; };
 #define RJ_ACCEPTED ((struct rj_verdict){RJ_RULE_NONE, 0})
 
-/* A guard of a judge function: unless the condition holds, the request is refused by the rule. In the knock-out build
- * the guard of a rule that is switched off always holds. */
+/* Where a rule stands in the code. In the knock-out build one rule can be switched off, and each counts its hits; in
+ * every other build these are their conditions.
+ * HOLDS: a guard; unless the condition holds, the request is refused. Without the rule it always holds.
+ * DOES: an effect, or a way that is taken where the condition holds. Without the rule it is not.
+ * WITHOUT: what a rule forbids. Only true without the rule, where the condition holds. */
 #ifdef REJOIN_KNOCKOUT
-extern enum rj_rule rj_knocked_out;
-#define RJ_HOLDS_BY(rule, condition) ((condition) || rj_knocked_out == (rule))
+bool rj_rule_holds(enum rj_rule rule, bool condition);
+bool rj_rule_does(enum rj_rule rule, bool condition);
+bool rj_rule_without(enum rj_rule rule, bool condition);
+#define RJ_HOLDS_BY(rule, condition) rj_rule_holds(rule, condition)
+#define RJ_DOES_BY(rule, condition) rj_rule_does(rule, condition)
+#define RJ_WITHOUT_BY(rule, condition) rj_rule_without(rule, condition)
 #else
 #define RJ_HOLDS_BY(rule, condition) (condition)
+#define RJ_DOES_BY(rule, condition) (condition)
+#define RJ_WITHOUT_BY(rule, condition) (false && (condition))
 #endif
 #define RJ_HOLDS(RULE, condition) RJ_HOLDS_BY(RJ_RULE_##RULE, condition)
+#define RJ_DOES(RULE, condition) RJ_DOES_BY(RJ_RULE_##RULE, condition)
+#define RJ_WITHOUT(RULE, condition) RJ_WITHOUT_BY(RJ_RULE_##RULE, condition)
 #define RJ_REQUIRE(condition, RULE, ERROR)                                                                             \
     do {                                                                                                               \
         if (!RJ_HOLDS(RULE, condition))                                                                                \

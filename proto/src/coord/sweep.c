@@ -103,11 +103,12 @@ enum basis { BASIS_NEVER, BASIS_STATE, BASIS_COMMIT };
 
 static enum basis basis_of(const struct rj_group *group)
 {
-    if (group->protocol_type.data == NULL)
+    if (RJ_DOES(EXP_SIMPLE, group->protocol_type.data == NULL))
         return BASIS_COMMIT;
-    if (group->state == RJ_GROUP_EMPTY)
+    if (RJ_DOES(EXP_EMPTY, group->protocol_type.data != NULL && group->state == RJ_GROUP_EMPTY))
         return group->state_since_ms >= 0 ? BASIS_STATE : BASIS_COMMIT;
-    if (rj_is_consumer(group) && group->subscribed.is_known && group->state == RJ_GROUP_STABLE)
+    if (RJ_DOES(EXP_STABLE, rj_is_consumer(group) && group->subscribed.is_known && group->state == RJ_GROUP_STABLE)
+        || RJ_WITHOUT(EXP_REBALANCING, group->state == RJ_GROUP_PREPARING || group->state == RJ_GROUP_COMPLETING))
         return BASIS_COMMIT;
     return BASIS_NEVER;
 }
@@ -117,9 +118,9 @@ static bool is_expired(const struct rj_group *group, enum basis basis, const str
     const struct rj_offset *offset = rj_offset_latest(partition);
     int64_t now_ms = group->coord->now_ms;
     if (offset == NULL || basis == BASIS_NEVER || rj_group_is_subscribed(group, partition->topic->node.key)
-        || rj_offset_is_open(partition))
+        || RJ_DOES(EXP_PENDING_TXN, rj_offset_is_open(partition)))
         return false;
-    if (offset->expire_timestamp_ms >= 0)
+    if (RJ_DOES(EXP_EXPLICIT, offset->expire_timestamp_ms >= 0))
         return now_ms >= offset->expire_timestamp_ms;
     int64_t since_ms = basis == BASIS_STATE ? group->state_since_ms : offset->commit_timestamp_ms;
     return now_ms - since_ms >= group->coord->config.offsets_retention_ms;
@@ -143,7 +144,8 @@ static void expire_group(struct rj_group *group, struct rj_sweep *sweep, int32_t
                 rj_sweep_partition(sweep, partition);
         }
     }
-    if (left > 0 || group->transaction_count > 0 || group->state != RJ_GROUP_EMPTY)
+    if (left > 0 || group->transaction_count > 0 || group->state != RJ_GROUP_EMPTY
+        || !RJ_DOES(EXP_GROUP_TOMBSTONE, true))
         return;
     ++*groups;
     if (sweep != NULL)
@@ -214,7 +216,7 @@ static int32_t sweep_topics(struct rj_coord *coord, const struct rj_topic_table 
 bool rj_topics_changed(struct rj_coord *coord, const struct rj_topic_table *topics)
 {
     int32_t count = coord->topics != NULL ? sweep_topics(coord, topics, NULL) : 0;
-    if (count > 0) {
+    if (RJ_DOES(EXP_TOPIC_DELETED, count > 0)) {
         struct rj_sweep sweep;
         if (!rj_sweep_reserve(&sweep, coord, count, 0, 0))
             return false;

@@ -28,5 +28,5 @@ void rj_group_enter(struct rj_group *group, enum rj_group_state state, struct rj
 const char *rj_group_state_name(enum rj_group_state state)
 {
     static const char *const names[] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"};
-    return names[state];
+    return RJ_DOES(STATES_NAMES, true) ? names[state] : "";
 }

@@ -182,7 +182,7 @@ int16_t rj_append_error(int16_t api_key, int16_t error)
     case RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION:
     case RJ_KAFKA_NOT_ENOUGH_REPLICAS:
     case RJ_KAFKA_REQUEST_TIMED_OUT:
-        return api_key == 9 ? RJ_KAFKA_NOT_COORDINATOR : RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
+        return RJ_DOES(OF_UNAVAILABLE, api_key == 9) ? RJ_KAFKA_NOT_COORDINATOR : RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
     case RJ_KAFKA_NOT_LEADER_OR_FOLLOWER:
     case RJ_KAFKA_KAFKA_STORAGE_ERROR:
         return RJ_KAFKA_NOT_COORDINATOR;
@@ -228,7 +228,7 @@ static void refuse_early(struct rj_coord *coord, struct rj_write *write, int16_t
         rj_refuse_sync(coord, &write->origin, (struct rj_verdict){RJ_RULE_APPEND_ERROR, error});
     else if (write->origin.api_key == 11)
         rj_refuse_join(coord, &write->origin, RJ_EMPTY_STRING,
-                       (struct rj_verdict){RJ_RULE_JOIN_APPEND_ERROR, error});
+                       (struct rj_verdict){RJ_RULE_JOIN_APPEND_ERROR, RJ_DOES(JOIN_APPEND_ERROR, true) ? error : 0});
 }
 
 /* Kafka completes the answer but does not touch the member, which goes on counting as parked. */
@@ -249,9 +249,11 @@ static void answer_early(struct rj_coord *coord, struct rj_write *write, int16_t
 static void finish_assignment(struct rj_write *write, int16_t error)
 {
     struct rj_group *group = write->group;
-    if (!group->exists || group->state != RJ_GROUP_COMPLETING || group->generation_id != write->generation_id)
+    if (!group->exists
+        || RJ_DOES(SYNC_LEADER_RACE,
+                   group->state != RJ_GROUP_COMPLETING || group->generation_id != write->generation_id))
         return;
-    if (error != 0) {
+    if (RJ_DOES(SYNC_LEADER_WRITE_FAIL, error != 0)) {
         rj_reset_assignments(group, error, RJ_RULE_SYNC_LEADER_WRITE_FAIL);
         rj_rebalance_or_complete(group, (struct rj_cause){RJ_RULE_SYNC_LEADER_WRITE_FAIL, RJ_NULL_STRING});
         return;
@@ -325,7 +327,8 @@ static void finish_replacement(struct rj_coord *coord, struct rj_write *write, i
     }
     if (owed)
         refuse_replacement(coord, write, error);
-    undo_replacement(write);
+    if (RJ_DOES(STATIC_STABLE_PERSIST_FAIL, true))
+        undo_replacement(write);
 }
 
 /* What the failure of the write means, once: at its result or when it has taken too long. */
@@ -334,7 +337,8 @@ static void fail(struct rj_coord *coord, struct rj_write *write, int16_t error)
     switch (write->kind) {
     case RJ_WRITE_REPLY:
         if (write->origin.api_key >= 0 && !write->answered) {
-            fail_body(write, rj_append_error(write->origin.api_key, error));
+            if (RJ_DOES(APPEND_ERROR, true))
+                fail_body(write, rj_append_error(write->origin.api_key, error));
             write->rule = RJ_RULE_APPEND_ERROR;
         }
         answer(coord, write);
@@ -490,7 +494,8 @@ void rj_writes_unload(struct rj_coord *coord, int16_t error)
         struct rj_write *write = coord->first_write;
         unlink_write(coord, write);
         if (write->kind == RJ_WRITE_REPLY && write->origin.api_key >= 0 && !write->answered) {
-            fail_body(write, error);
+            if (RJ_DOES(UNLOAD_WRITE, true))
+                fail_body(write, error);
             write->rule = RJ_RULE_UNLOAD_WRITE;
             answer(coord, write);
         } else if (write->kind != RJ_WRITE_REPLY && !write->answered) {
