@@ -45,6 +45,7 @@ static const char help[] =
     "  --fsync always|interval[:MS]|never when what was written there is forced to disk: before it is acknowledged,\n"
     "                                     every MS (1000), or when the system likes (never, as Kafka; the default)\n"
     "  --offsets-retention-ms N           offsets.retention.minutes, in ms (default 7 days)\n"
+    "  --offsets-segment-bytes N          a partition of __consumer_offsets of that length is compacted (default 4 MiB)\n"
     "  --offsets-retention-check-interval-ms N  how often offsets are looked at for that (default 10 minutes)\n"
     "  --help\n"
     "\n"
@@ -53,7 +54,7 @@ static const char help[] =
 enum {
     OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY, OPTION_VERSION,
     OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION, OPTION_RETENTION_CHECK,
-    OPTION_USERS, OPTION_ACLS, OPTION_REAUTH, OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_HELP,
+    OPTION_SEGMENT, OPTION_USERS, OPTION_ACLS, OPTION_REAUTH, OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_HELP,
 };
 
 static const struct option long_options[] = {
@@ -75,6 +76,7 @@ static const struct option long_options[] = {
     {"data-dir", required_argument, NULL, OPTION_DATA_DIR},
     {"fsync", required_argument, NULL, OPTION_FSYNC},
     {"offsets-retention-ms", required_argument, NULL, OPTION_RETENTION},
+    {"offsets-segment-bytes", required_argument, NULL, OPTION_SEGMENT},
     {"offsets-retention-check-interval-ms", required_argument, NULL, OPTION_RETENTION_CHECK},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -174,6 +176,14 @@ static bool read_ms(const char *text, int64_t *out)
     return ok;
 }
 
+static bool read_segment_len(const char *text, size_t *out)
+{
+    int32_t number = 0;
+    bool ok = read_number(text, 1024, INT32_MAX, &number);
+    *out = (size_t)number;
+    return ok;
+}
+
 /* What is kept and how long: -1: go on; otherwise the exit code. */
 static int take_storage_option(struct run *run, int option)
 {
@@ -183,6 +193,9 @@ static int take_storage_option(struct run *run, int option)
         return *optarg != 0 ? -1 : usage_error("data-dir", optarg, "a directory");
     case OPTION_FSYNC:
         return read_fsync(run, optarg) ? -1 : usage_error("fsync", optarg, "always, interval, interval:MS or never");
+    case OPTION_SEGMENT:
+        return read_segment_len(optarg, &run->options.offsets_segment_len)
+                   ? -1 : usage_error("offsets-segment-bytes", optarg, "a number of bytes, at least 1024");
     case OPTION_RETENTION:
         return read_ms(optarg, &run->options.offsets_retention_ms)
                    ? -1 : usage_error("offsets-retention-ms", optarg, "a number of milliseconds, at least 1");

@@ -12,6 +12,7 @@ void mock_options_init(struct mock_options *options)
     *options = (struct mock_options){
         .listen_host = "127.0.0.1", .broker_count = 1, .kafka_version = "4.1", .initial_rebalance_delay_ms = 3000,
         .auto_create_topics = true, .default_partition_count = 1, .fsync_interval_ms = 1000,
+        .offsets_segment_len = 4 * 1024 * 1024, /* a few milliseconds of work, 50,000 commits of one partition apart */
         .limits = {
             .frame_len = 100 * 1024 * 1024,       /* Kafka's socket.request.max.bytes */
             .connection_count = 20000,            /* below the descriptors that a machine gives; 700 bytes each */

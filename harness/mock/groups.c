@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMPACT_AT_LEN = 4 * 1024 * 1024 }; /* a few milliseconds of work, 50,000 commits of one partition apart */
-
 static void run_step(struct mock_cluster *cluster, int32_t partition, struct rj_event *event);
 
 /* ---- Records of __consumer_offsets ------------------------------------------------------------------------------- */
@@ -72,7 +70,7 @@ static bool make_offsets_topic(struct mock_cluster *cluster)
     cluster->offsets_topic = mock_find_topic(cluster, name);
     for (int i = 0; i < OFFSETS_PARTITION_COUNT; i++) {
         cluster->coordinators[i].log = mock_find_log(cluster->offsets_topic, i);
-        cluster->coordinators[i].compact_at_len = COMPACT_AT_LEN;
+        cluster->coordinators[i].compact_at_len = cluster->options.offsets_segment_len;
     }
     return true;
 }
@@ -115,8 +113,8 @@ static void compact_if_long(struct mock_cluster *cluster, struct coordinator *co
     if (coordinator->log->bytes_len < coordinator->compact_at_len)
         return;
     mock_compact(cluster, coordinator->log);
-    size_t twice = coordinator->log->bytes_len * 2;
-    coordinator->compact_at_len = twice > COMPACT_AT_LEN ? twice : COMPACT_AT_LEN;
+    size_t twice = coordinator->log->bytes_len * 2, least = cluster->options.offsets_segment_len;
+    coordinator->compact_at_len = twice > least ? twice : least;
 }
 
 static void tell_result(struct mock_cluster *cluster, int32_t partition, uint64_t append_id, int16_t error_code)

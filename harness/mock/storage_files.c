@@ -275,51 +275,48 @@ static bool take_stored(struct mock_cluster *cluster, struct log *log, const str
     return true;
 }
 
-/* Takes whole batches; *position is where they end. false: no memory. */
-static bool take_batches(struct log_file *file, const uint8_t *bytes, int64_t len, int64_t *position,
-                         struct rj_fault *fault)
+/* Where reading ended: at the end of the bytes, or at what is not the next batch. */
+struct stop { int64_t position; const char *why; bool is_whole; /* a good batch, but not the next one */ };
+
+/* false: no memory. */
+static bool take_batches(struct log_file *file, const uint8_t *bytes, int64_t len, struct stop *stop)
 {
     struct rj_record_batch batch;
-    *position = 0;
-    while (*position < len) {
-        enum rj_err err = rj_batch_read(view(bytes + *position, len - *position), &batch, fault);
-        if (err != RJ_OK)
+    *stop = (struct stop){0};
+    while (stop->position < len) {
+        enum rj_err err = rj_batch_read(view(bytes + stop->position, len - stop->position), &batch, NULL);
+        stop->is_whole = err == RJ_OK && (batch.magic != 2 || batch.base_offset < file->log->end_offset);
+        stop->why = stop->is_whole ? "a batch that belongs elsewhere" : rj_err_sentence(err);
+        if (err != RJ_OK || stop->is_whole)
             return true;
-        if (batch.magic != 2 || batch.base_offset < file->log->end_offset) {
-            *fault = (struct rj_fault){.err = RJ_ERR_CORRUPT, .field = "baseOffset"};
-            return true;
-        }
-        if (!take_stored(file->cluster, file->log, &batch, bytes + *position))
+        if (!take_stored(file->cluster, file->log, &batch, bytes + stop->position))
             return false;
-        *position += (int64_t)batch.len;
+        stop->position += (int64_t)batch.len;
     }
     return true;
 }
 
 static bool read_bytes(struct log_file *file, const uint8_t *bytes, int64_t len, char *error, size_t error_len)
 {
-    struct rj_fault fault = {0};
-    int64_t position, offset;
-    if (!take_batches(file, bytes, len, &position, &fault)) {
+    struct stop stop;
+    if (!take_batches(file, bytes, len, &stop)) {
         snprintf(error, error_len, "%s/%s: no memory for its records", file->folder, log_name);
         return false;
     }
-    file->len = position;
-    if (position == len)
+    file->len = stop.position;
+    if (stop.position == len)
         return true;
-    offset = file->log->end_offset;
-    int64_t behind = find_batch_behind(bytes, len, position, offset);
+    long long at = stop.position, offset = file->log->end_offset;
+    int64_t behind = stop.is_whole ? stop.position : find_batch_behind(bytes, len, stop.position, offset);
     if (behind >= 0) {
         snprintf(error, error_len,
-                 "%s/%s: byte %lld, where offset %lld is due: %s (%s), and whole batches follow from byte %lld on, so "
-                 "that it is no write that was cut short. 'truncate -s %lld' makes it readable and loses what is behind",
-                 file->folder, log_name, (long long)position, (long long)offset, rj_err_sentence(fault.err),
-                 fault.field, (long long)behind, (long long)position);
+                 "%s/%s: byte %lld, where offset %lld is due: %s, and there is a whole batch at byte %lld, so that it "
+                 "is no write that was cut short. 'truncate -s %lld' makes it readable and loses what is behind",
+                 file->folder, log_name, at, offset, stop.why, (long long)behind, at);
         return false;
     }
     mock_log_line(file->cluster, "%s/%s: the last %lld bytes, from byte %lld on where offset %lld is due, are no whole "
-                  "batch (%s) and are cut off", file->folder, log_name, (long long)(len - position),
-                  (long long)position, (long long)offset, rj_err_sentence(fault.err));
+                  "batch (%s) and are cut off", file->folder, log_name, (long long)len - at, at, offset, stop.why);
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* What the mock keeps of groups: the records of __consumer_offsets, compacted, and a coordinator that moves. */
-#include "mock/mock.h"
+#include "support_mock.h"
+
 #include "rejoin/records.h"
 
 #include <setjmp.h>
@@ -22,29 +23,6 @@ static struct mock_cluster *start(uv_loop_t *loop)
     assert_int_equal(uv_loop_init(loop), 0);
     assert_int_equal(mock_start(&cluster, loop, &options, error, sizeof(error)), MOCK_STARTED);
     return cluster;
-}
-
-static void stop(struct mock_cluster *cluster, uv_loop_t *loop)
-{
-    mock_stop(cluster, NULL, NULL);
-    uv_run(loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(loop), 0);
-}
-
-static int16_t commit(struct mock_cluster *cluster, const char *group, int32_t partition, int64_t offset)
-{
-    struct rj_offset_commit_request_partition committed = {
-        .partition_index = partition, .committed_offset = offset, .committed_leader_epoch = -1, .commit_timestamp = -1,
-        .committed_metadata = RJ_EMPTY_STRING};
-    struct rj_offset_commit_request_topic topic = {.name = RJ_STRING("t"), .partitions = {&committed, 1}};
-    struct rj_offset_commit_request request;
-    rj_message_init(&rj_offset_commit_request_schema, &request);
-    request.group_id = (struct rj_string){group, (int32_t)strlen(group)};
-    request.topics.items = &topic;
-    request.topics.count = 1;
-    const struct rj_offset_commit_response *answer = mock_ask(cluster, 8, 7, &request);
-    assert_non_null(answer);
-    return answer->topics.items[0].partitions.items[0].error_code;
 }
 
 /* The offsets partition of the group: how many records it holds. */
@@ -80,7 +58,7 @@ static void commits_are_records_that_are_compacted(void **state)
     size_t bytes_len;
     struct mock_cluster *cluster = start(&loop);
     for (int i = 0; i < COMMITS; i++)
-        assert_int_equal(commit(cluster, "g", i % 3, i), 0);
+        assert_int_equal(support_commit(cluster, "g", i % 3, i), 0);
     int count = record_count(cluster, "g", &bytes_len);
     print_message("%d commits, %d records of %zu bytes left\n", COMMITS, count, bytes_len);
     assert_true(count >= 3 && count < COMMITS / 2);
@@ -93,7 +71,7 @@ static void commits_are_records_that_are_compacted(void **state)
     assert_int_equal(mock_coordinator_of(cluster, "g"), other);
     for (int32_t p = 0; p < 3; p++)
         assert_int_equal(mock_committed_offset(cluster, "g", "t", p), COMMITS - 3 + p);
-    stop(cluster, &loop);
+    support_stop(cluster, &loop);
 }
 
 static void a_failed_append_refuses_the_commit(void **state)
@@ -101,13 +79,13 @@ static void a_failed_append_refuses_the_commit(void **state)
     (void)state;
     uv_loop_t loop;
     struct mock_cluster *cluster = start(&loop);
-    assert_int_equal(commit(cluster, "g", 0, 5), 0);
+    assert_int_equal(support_commit(cluster, "g", 0, 5), 0);
     mock_fail_appends(cluster, RJ_KAFKA_NOT_ENOUGH_REPLICAS, 1);
-    assert_int_equal(commit(cluster, "g", 0, 6), RJ_KAFKA_COORDINATOR_NOT_AVAILABLE);
+    assert_int_equal(support_commit(cluster, "g", 0, 6), RJ_KAFKA_COORDINATOR_NOT_AVAILABLE);
     assert_int_equal(mock_committed_offset(cluster, "g", "t", 0), 5);
-    assert_int_equal(commit(cluster, "g", 0, 7), 0);
+    assert_int_equal(support_commit(cluster, "g", 0, 7), 0);
     assert_int_equal(mock_committed_offset(cluster, "g", "t", 0), 7);
-    stop(cluster, &loop);
+    support_stop(cluster, &loop);
 }
 
 int main(void)
