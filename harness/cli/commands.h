@@ -24,6 +24,7 @@ int command_consume(int argc, char **argv);
 int command_test_client(int argc, char **argv);
 int command_mock(int argc, char **argv);
 int command_ctl(int argc, char **argv);
+int command_run(int argc, char **argv);
 int command_rules(int argc, char **argv);
 int command_version(int argc, char **argv);
 int command_decode(int argc, char **argv);

@@ -21,6 +21,7 @@ static const struct command {
     {"core", command_core, "runs the coordinator in virtual time: operations and answers as JSON lines"},
     {"consume", command_consume, "our reference client: joins a group on any broker, prints what happens"},
     {"test-client", command_test_client, "validates a client against the mock"},
+    {"run", command_run, "runs scenario files on the core, the mock or a broker"},
     {"rules", command_rules, "lists and shows rules"},
     {"version", command_version, "prints the version"},
 };

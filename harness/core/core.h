@@ -49,7 +49,7 @@ struct core_session {
     struct core_record *log;
     size_t log_count, log_size;
     int64_t start_ms, now_ms; /* absolute */
-    bool auto_commit, ordered, quiet, records, records_always, denies, entropy_used, trace;
+    bool auto_commit, ordered, quiet, records, records_always, denies, entropy_used, trace, changes;
     struct rj_right *rights;
     size_t right_count;
     struct java_random random;
@@ -94,6 +94,9 @@ void core_op_deny(struct core_session *session, const json_t *op);
 /* Says what the request is to its group, and the group's state: for tables of what a run has tried. */
 void core_trace(struct core_session *session, int16_t api_key, const void *body);
 void core_trace_rules(struct core_session *session);
+
+/* Prints what changed and by which rule: {"change":{"group":"g","from":"Empty",...,"rule":"hb-preparing"}}. */
+void core_print_change(struct core_session *session, const struct rj_state_change *change);
 
 void core_forget_requests(struct core_session *session);
 int core_parked(const struct core_session *session);

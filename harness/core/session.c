@@ -33,6 +33,8 @@ enum rj_err core_step(struct core_session *session, struct rj_event *event)
     bool entropy_used = update.entropy_used;
     for (int32_t i = 0; i < update.reply_count; i++)
         core_take_reply(session, &update.replies[i]);
+    for (int32_t i = 0; i < update.change_count && session->changes; i++)
+        core_print_change(session, &update.changes[i]);
     /* At most one write comes out of a step; its result is a step of its own and ends this update. */
     if (update.append_count > 0)
         core_take_append(session, &update.appends[0]);

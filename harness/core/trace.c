@@ -117,3 +117,14 @@ void core_trace_rules(struct core_session *session)
 #else
 void core_trace_rules(struct core_session *session) { (void)session; }
 #endif
+
+void core_print_change(struct core_session *session, const struct rj_state_change *change)
+{
+    json_t *line = json_pack("{s:{s:s%, s:s, s:s, s:i, s:s}}", "change", "group", change->group_id.data,
+                             (size_t)change->group_id.len, "from", rj_group_state_name(change->from), "to",
+                             rj_group_state_name(change->to), "generation", change->generation_id, "rule",
+                             change->rule != RJ_RULE_NONE ? rj_rule_row(change->rule)->id : "");
+    json_dumpf(line, session->out, JSON_COMPACT);
+    fputc('\n', session->out);
+    json_decref(line);
+}

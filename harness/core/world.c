@@ -107,8 +107,10 @@ void core_op_config(struct core_session *session, const json_t *op)
     session->quiet = flag(op, "quiet", false);
     session->records_always = flag(op, "records", false);
     session->trace = flag(op, "trace", false);
+    session->changes = flag(op, "changes", false);
     struct rj_limits limits;
     rj_limits_init(&limits);
+    limits.groups = (int32_t)setting(op, "limit_groups", "", limits.groups);
     if (rj_coord_create(&session->coord, &rejoin_heap, &limits, &session->config) != RJ_OK)
         abort();
     core_op_load(session, true);

@@ -1,0 +1,307 @@
+/* rejoin run: scenario files on a target. */
+#include "cli/commands.h"
+#include "scenario/run.h"
+#include "support/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char help[] =
+    "usage: rejoin run [--target core|mock|HOST:PORT] [--kafka-version X.Y] [OPTION...] FILE|FOLDER...\n\n"
+    "Runs scenarios (*.scn; folders are searched): the core in virtual time (the default), a mock over TCP in this\n"
+    "process, or a broker. `rejoin run --grammar` prints the language.\n\n"
+    "  --target TARGET        core, mock, or the address of a broker\n"
+    "  --kafka-version X.Y    what the core and the mock behave like, or what the broker is (4.1)\n"
+    "  --rewrite              writes what comes for what is expected into the files, to be reviewed as a diff\n"
+    "  --at-once N            scenarios side by side on a wire (100)\n"
+    "  --longest TIME         leaves out scenarios that last longer: 10s\n"
+    "  --settings             only prints each file and the broker settings that it needs beyond the usual ones\n"
+    "  --json                 one JSON document instead of lines\n"
+    "  --verbose              also a line for each that passed\n\n"
+    "A file that a target cannot run is listed with the reason and is no pass.\n\n"
+    "exit codes: 0 all that ran passed; 1 one failed; 2 an expectation of one Kafka version is out of date; 3 usage, a\n"
+    "            file that cannot be read; 4 the harness failed; 5 nothing was run\n";
+
+struct options {
+    struct scn_options run;
+    const char *target;
+    int64_t longest_ms;
+    bool wants_help, wants_grammar, json, settings;
+};
+
+struct files { char **paths; int count; };
+
+struct tally { const struct options *options; int counts[SCN_BROKEN + 1]; json_t *list; bool covered[RJ_RULE_COUNT]; };
+
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
+
+static void add_file(struct files *files, const char *path)
+{
+    files->paths = rejoin_realloc(files->paths, (size_t)(files->count + 1) * sizeof(char *));
+    files->paths[files->count++] = rejoin_strdup(path);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+    return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+static bool add_path(struct files *files, const char *path);
+
+static bool add_folder(struct files *files, const char *path)
+{
+    struct dirent **entries;
+    int count = scandir(path, &entries, NULL, alphasort);
+    bool ok = count >= 0;
+    for (int i = 0; i < count; i++) {
+        char *inner = rejoin_alloc(strlen(path) + strlen(entries[i]->d_name) + 2);
+        sprintf(inner, "%s/%s", path, entries[i]->d_name);
+        struct stat status;
+        bool hidden = entries[i]->d_name[0] == '.';
+        if (!hidden && stat(inner, &status) == 0 && (S_ISDIR(status.st_mode) || ends_with(inner, ".scn")))
+            ok = add_path(files, inner) && ok;
+        free(inner);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+    return ok;
+}
+
+static bool add_path(struct files *files, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        fprintf(stderr, "rejoin run: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    if (S_ISDIR(status.st_mode))
+        return add_folder(files, path);
+    add_file(files, path);
+    return true;
+}
+
+static void free_files(struct files *files)
+{
+    for (int i = 0; i < files->count; i++)
+        free(files->paths[i]);
+    free(files->paths);
+}
+
+/* ---- Results ----------------------------------------------------------------------------------------------------- */
+
+static bool write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    bool ok = file != NULL && fputs(text, file) >= 0;
+    ok = (file == NULL || fclose(file) == 0) && ok;
+    if (!ok)
+        fprintf(stderr, "rejoin run: %s: %s\n", path, strerror(errno));
+    return ok;
+}
+
+static void take_rewrite(struct tally *tally, struct scn_run *run)
+{
+    char *text = run->verdict == SCN_PASSED ? scn_rewrite(run) : NULL;
+    if (text != NULL && write_file(run->scenario->path, text) && !tally->options->json)
+        printf("rewritten %s\n", run->scenario->path);
+    free(text);
+}
+
+/* A scenario that breaks a rule has to have met it, where the target can tell. */
+static void prove(struct scn_run *run)
+{
+    const struct rj_rule_row *row = rj_rule_row(run->scenario->rule);
+    bool tells = run->target != NULL && run->target->tells_rules && row->role == RJ_ROLE_BROKER;
+    if (run->verdict != SCN_PASSED || !run->scenario->trips || !tells || row->error == 0
+        || run->seen_rules[run->scenario->rule])
+        return;
+    run->verdict = SCN_FAILED;
+    run->line = 1;
+    snprintf(run->why, sizeof(run->why), "nothing was refused by rule %s, which it says it trips", row->id);
+}
+
+static void print_result(const struct scn_run *run, bool verbose)
+{
+    if (run->verdict == SCN_PASSED) {
+        if (verbose)
+            printf("passed   %s\n", run->scenario->path);
+    } else if (run->line > 0) {
+        printf("%-8s %s:%d: %s\n", scn_verdict_name(run->verdict), run->scenario->path, run->line, run->why);
+    } else {
+        printf("%-8s %s: %s\n", scn_verdict_name(run->verdict), run->scenario->path, run->why);
+    }
+    fflush(stdout);
+}
+
+static void take_result(void *context, struct scn_run *run)
+{
+    struct tally *tally = context;
+    if (tally->options->run.rewrites)
+        take_rewrite(tally, run);
+    else
+        prove(run);
+    tally->counts[run->verdict]++;
+    if (run->verdict == SCN_PASSED)
+        tally->covered[run->scenario->rule] = true;
+    if (!tally->options->json)
+        print_result(run, tally->options->run.verbose);
+    json_array_append_new(tally->list,
+                          json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "file", run->scenario->path, "rule",
+                                    rj_rule_row(run->scenario->rule)->id, "kind",
+                                    run->scenario->trips ? "trips" : "keeps", "result",
+                                    scn_verdict_name(run->verdict), "line", run->line, "why", run->why));
+    scn_run_free(run);
+}
+
+static int sum_up(struct tally *tally)
+{
+    const int *counts = tally->counts;
+    int failed = counts[SCN_FAILED], rules = 0;
+    json_t *covered = json_array();
+    for (int rule = 1; rule < RJ_RULE_COUNT; rule++)
+        if (tally->covered[rule]) {
+            json_array_append_new(covered, json_string(rj_rule_row((enum rj_rule)rule)->id));
+            rules++;
+        }
+    if (tally->options->json) {
+        json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:O, s:O}", "target", tally->options->target,
+                                "kafka_version", tally->options->run.kafka_version, "passed", counts[SCN_PASSED],
+                                "failed", failed, "stale", counts[SCN_STALE], "broken", counts[SCN_BROKEN], "not_run",
+                                counts[SCN_NOT_RUN], "rules", covered, "scenarios", tally->list);
+        json_dumpf(all, stdout, JSON_INDENT(1));
+        putchar('\n');
+        json_decref(all);
+    } else {
+        printf("%d passed, %d failed, %d not run, %d stale, %d broken; %d rules\n", counts[SCN_PASSED], failed,
+               counts[SCN_NOT_RUN], counts[SCN_STALE], counts[SCN_BROKEN], rules);
+    }
+    json_decref(covered);
+    if (counts[SCN_BROKEN] > 0)
+        return REJOIN_EXIT_HARNESS;
+    if (failed > 0)
+        return REJOIN_EXIT_FELL_SHORT;
+    if (counts[SCN_STALE] > 0)
+        return REJOIN_EXIT_STALE;
+    return counts[SCN_PASSED] > 0 ? REJOIN_EXIT_FINE : REJOIN_EXIT_NOTHING_TESTED;
+}
+
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
+
+static int run_all(const struct options *options, struct scenario **scenarios, int count)
+{
+    struct tally tally = {.options = options, .list = json_array()};
+    struct scn_run *runs = rejoin_alloc_zeroed((size_t)count + 1, sizeof(*runs));
+    char error[512] = "";
+    for (int i = 0; i < count; i++)
+        runs[i].scenario = scenarios[i];
+    bool ok;
+    if (strcmp(options->target, "core") == 0) {
+        ok = scn_run_on_core(runs, count, &options->run, take_result, &tally, error, sizeof(error));
+    } else {
+        enum scn_target_kind kind = strcmp(options->target, "mock") == 0 ? SCN_MOCK : SCN_BROKER;
+        ok = scn_run_on_wire(runs, count, kind, &options->run, take_result, &tally, error, sizeof(error));
+    }
+    int code = REJOIN_EXIT_HARNESS;
+    if (ok)
+        code = sum_up(&tally);
+    else
+        fprintf(stderr, "rejoin run: %s\n", error);
+    json_decref(tally.list);
+    free(runs);
+    return code;
+}
+
+/* FILE PROPERTY=VALUE... of settings that a broker needs to be started with. */
+static void print_settings(const struct scenario *scenario)
+{
+    printf("%s", scenario->path);
+    for (int i = 0; i < SCN_SETTING_COUNT; i++)
+        if (scn_settings[i].property != NULL && scenario->settings[i] != scn_settings[i].otherwise)
+            printf(" %s=%lld", scn_settings[i].property,
+                   (long long)(scenario->settings[i] / (i == SCN_RETENTION ? 60000 : 1)));
+    putchar('\n');
+}
+
+static int read_and_run(const struct options *options, const struct files *files)
+{
+    struct scenario **scenarios = rejoin_alloc_zeroed((size_t)files->count + 1, sizeof(struct scenario *));
+    int count = 0, code = REJOIN_EXIT_FINE;
+    for (int i = 0; i < files->count; i++) {
+        struct scn_error error;
+        struct scenario *scenario = scenario_read(files->paths[i], &error);
+        if (scenario == NULL) {
+            if (error.line > 0)
+                fprintf(stderr, "%s:%d:%d: %s\n", files->paths[i], error.line, error.column, error.text);
+            else
+                fprintf(stderr, "rejoin run: %s: %s\n", files->paths[i], error.text);
+            code = REJOIN_EXIT_USAGE;
+        } else if (options->longest_ms >= 0 && scn_duration_ms(scenario) > options->longest_ms) {
+            scenario_free(scenario);
+        } else {
+            scenarios[count++] = scenario;
+        }
+    }
+    for (int i = 0; i < count && options->settings && code == REJOIN_EXIT_FINE; i++)
+        print_settings(scenarios[i]);
+    if (code == REJOIN_EXIT_FINE && !options->settings)
+        code = run_all(options, scenarios, count);
+    for (int i = 0; i < count; i++)
+        scenario_free(scenarios[i]);
+    free(scenarios);
+    return code;
+}
+
+static bool read_options(int argc, char **argv, struct options *options)
+{
+    static const struct option names[] = {
+        {"target", required_argument, NULL, 't'}, {"kafka-version", required_argument, NULL, 'k'},
+        {"rewrite", no_argument, NULL, 'w'}, {"at-once", required_argument, NULL, 'n'},
+        {"longest", required_argument, NULL, 'l'}, {"settings", no_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'}, {"verbose", no_argument, NULL, 'v'}, {"grammar", no_argument, NULL, 'g'},
+        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    int option;
+    bool ok = true;
+    while ((option = getopt_long(argc, argv, "hv", names, NULL)) != -1)
+        switch (option) {
+        case 't': options->target = options->run.address = optarg; break;
+        case 'k': options->run.kafka_version = optarg; ok = ok && scn_version(optarg) != 0; break;
+        case 'w': options->run.rewrites = true; break;
+        case 'n': options->run.at_once = atoi(optarg); ok = ok && options->run.at_once > 0; break;
+        case 'l': options->longest_ms = scn_time_ms(optarg); ok = ok && options->longest_ms >= 0; break;
+        case 's': options->settings = true; break;
+        case 'j': options->json = true; break;
+        case 'v': options->run.verbose = true; break;
+        case 'g': options->wants_grammar = true; break;
+        case 'h': options->wants_help = true; break;
+        default: return false;
+        }
+    return ok || (fprintf(stderr, "rejoin run: an option has a wrong value; --help lists them\n"), false);
+}
+
+int command_run(int argc, char **argv)
+{
+    struct options options = {.target = "core", .longest_ms = -1,
+                              .run = {.kafka_version = "4.1", .at_once = 100}};
+    if (!read_options(argc, argv, &options))
+        return REJOIN_EXIT_USAGE;
+    if (options.wants_help || options.wants_grammar) {
+        fputs(options.wants_help ? help : scenario_grammar, stdout);
+        return REJOIN_EXIT_FINE;
+    }
+    struct files files = {NULL, 0};
+    bool ok = true;
+    for (int i = optind; i < argc; i++)
+        ok = add_path(&files, argv[i]) && ok;
+    if (optind >= argc)
+        ok = fprintf(stderr, "rejoin run: expected files or folders; --help says more\n") < 0;
+    int code = ok ? read_and_run(&options, &files) : REJOIN_EXIT_USAGE;
+    free_files(&files);
+    return code;
+}
