@@ -378,13 +378,15 @@ enum scn_wait scn_run_poll(struct scn_run *run)
         }
         const struct scn_step *step = &run->scenario->steps[run->at];
         int64_t now_ms = run->target->now_ms(run);
-        if (!run->entered)
+        if (!run->entered) {
             enter(run, step, now_ms);
+            run->leaves_out = is_left_out(run, step);
+        }
         if (now_ms < run->due_ms) {
             run->wake_ms = run->due_ms;
             return SCN_UNTIL;
         }
-        if (is_left_out(run, step) || perform(run, step) == MOVED) {
+        if (run->leaves_out || perform(run, step) == MOVED) {
             leave(run, step, run->target->now_ms(run));
             continue;
         }

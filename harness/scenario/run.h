@@ -61,7 +61,7 @@ struct scn_run {
     char *rewritten[64];     /* by line, 1-based: the new expectation */
 
     int at;                  /* the next step */
-    bool entered;
+    bool entered, leaves_out;
     int64_t due_ms, last_ms, instant_ms, spread_ms, not_before_ms, wake_ms;
     struct scn_actor_state actors[24];
     struct scn_exchange *exchanges, **exchanges_end;
