@@ -323,3 +323,25 @@ print_totals() {
   echo "$passed passed, $failed failed, $skipped skipped"
   [ $failed = 0 ]
 }
+
+# --- the core's library ------------------------------------------------------------------------------------------
+
+# check_symbols LIBRARY ARCHITECTURE [NM]: what the library leaves undefined is named for the architecture in
+# ci/symbols.allowed, it holds no variable that could change, and its names start with rj_.
+check_symbols() {
+  local allowed
+  allowed=$(awk -v machine="$2" '!/^#/ && ($1 == "any" || $1 == machine) { for (i = 2; i <= NF; i++) print $i }' \
+    "$REJOIN_ROOT/ci/symbols.allowed" | paste -sd '|')
+  "${3:-nm}" -f sysv "$1" | tr -d ' ' | awk -F'|' -v allowed="^($allowed)$" -v machine="$2" '
+    $3 == "U" { wanted[$1] = 1 }
+    $3 ~ /^[A-TV-Z]$/ { defined[$1] = 1 }
+    $3 ~ /^[A-TV-Z]$/ && $1 !~ /^rj_/ { print "could clash with a name of the program: " $1; bad++ }
+    $7 ~ /^(\.data|\.bss|\*COM\*|\.tdata|\.tbss)/ && $7 !~ /^\.data\.rel\.ro/ {
+      print "a variable that can change: " $1; bad++ }
+    END {
+      for (s in wanted) if (!(s in defined)) { list = list " " s; if (s !~ allowed) { print "needs from its host: " s; bad++ } }
+      for (s in defined) count++
+      printf "%s: %d symbols defined, %d complaints; needs%s\n", machine, count, bad, list
+      exit bad > 0 || count < 10
+    }'
+}

@@ -1,7 +1,8 @@
-"""Makes proto/src/codec/plan_tables.c: for every structure and version the rows of schema_tables.c that apply, in order, as
+"""Makes the plans in proto/src/codec/schema_tables.c: for every structure and version the rows that apply, in order, as
 short steps. The tight loops of plan_decode.c and plan_encode.c follow them; nothing is said here that the rows do not say.
 """
 import generate
+import hot
 
 SCALARS = {"bool": ("BOOL", 1), "int8": ("INT8", 1), "int16": ("INT16", 2), "uint16": ("INT16", 2),
            "int32": ("INT32", 4), "uint32": ("INT32", 4), "int64": ("INT64", 8), "float64": ("INT64", 8),
@@ -32,6 +33,8 @@ class Plans:
 
     def __init__(self):
         self.steps, self.plans, self.known, self.of_message = [], [], {}, {}
+        self.hot = {}  # lines of plan_hot.c by plan
+        self.is_hot, self.cold = False, []  # whether the version at hand is made straight, and what of it is not
         self.unknown_tags = False  # whether the structures of the message at hand keep any
 
     def element(self, field, version, flexible):
@@ -99,7 +102,7 @@ class Plans:
         if field.is_struct:
             return [("SET_NULL", here, 0)]
         if field.type in VIEWS: # its length too: whoever adds up lengths does not ask for null first
-            return [("SET_ZERO16", here, 0)]
+            return [("NULL_VIEW", here, 0)]
         size = SCALARS[field.type][1]
         return [(f"SET{size}" if size < 16 else "SET_ZERO16", here, 0)]
 
@@ -204,7 +207,12 @@ class Plans:
             write = self.add(check + read)
             start = self.add(absent + read) if absent else write + len(check)
             self.plans.append((structure, least, [self.add(init), self.add(tagged), write, start, int(absent is None)]))
-        return self.known[key]
+        index = self.known[key]
+        if self.is_hot and structure not in self.cold and index not in self.hot:
+            own = [field for field in structure.fields if within(field.versions, version) and not (
+                field.tag >= 0 and within(field.tagged, version))]
+            self.hot[index] = hot.Loops(self, index, read, check, tagged).text(own, flexible)
+        return index
 
     def add(self, steps):
         key = ("steps", tuple(steps))
@@ -216,13 +224,17 @@ class Plans:
     def message(self, message):
         low, high = message.versions
         self.unknown_tags = message.flexible is not None
-        self.of_message[message.name] = [
-            self.plan(message.root, version, within(message.flexible, version)) for version in range(low, high + 1)]
+        self.of_message[message.name] = []
+        for version in range(low, high + 1):
+            self.is_hot, self.cold = hot.is_hot(message, version), [] if hot.is_root_hot(message) else [message.root]
+            self.of_message[message.name].append(self.plan(message.root, version, within(message.flexible, version)))
 
 
-def plan_row(structure, least, starts):
+def plan_row(structure, least, starts, hot_at):
+    if hot_at:
+        starts = [*starts[:-1], 0]  # such loops set all defaults themselves
     return (f"    {{&{structure.c_name}_rows, sizeof(struct {structure.c_name}), {least}, "
-            f"{', '.join(map(str, starts))}}},")
+            f"{', '.join(map(str, starts))}, {hot_at}}},")
 
 
 def plan_text(messages):
@@ -235,7 +247,8 @@ def plan_text(messages):
         out += [f"    {{OP_{op}, {offset}, {argument}}}," for op, offset, argument in run]
         out.append("    {OP_END, 0, 0},")
     out += ["};", "", "const struct plan rj_plans[] = {"]
-    out += [plan_row(*plan) for plan in plans.plans]
+    hot_at = {index: position for position, index in enumerate(plans.hot, 1)}
+    out += [plan_row(*plan, hot_at.get(index, 0)) for index, plan in enumerate(plans.plans)]
     out += ["};", "", "/* Plans of each message, its lowest version first. */", "const uint16_t rj_plans_of_versions[] = {"]
     starts, count = {}, 0
     for message in messages:
@@ -244,4 +257,4 @@ def plan_text(messages):
         count += len(numbers)
         out.append("    " + ", ".join(map(str, numbers)) + f", /* {message.name} */")
     out += ["};", ""]
-    return "\n".join(out), starts
+    return "\n".join(out), starts, hot.hot_text(plans)

@@ -1,4 +1,5 @@
 /* Single messages whose bytes were worked out by hand from Kafka's definitions, and faults. */
+#include "base/arena_block.h"
 #include "rejoin/conn.h"
 #include "support_heap.h"
 
@@ -173,6 +174,32 @@ static void test_lookups(void **state)
     }
 }
 
+/* Each piece of an arena is alone: the sanitizer sees who reads past it or keeps it too long. */
+static void test_arena_poisons(void **state)
+{
+    (void)state;
+#ifdef ARENA_POISONS
+    struct rj_arena own;
+    rj_arena_init(&own, &test_heap, SIZE_MAX);
+    char *first = rj_arena_alloc(&own, 12), *second = rj_arena_alloc(&own, 100);
+    assert_false(__asan_address_is_poisoned(first + 11));
+    assert_true(__asan_address_is_poisoned(first + 12));
+    assert_true(__asan_address_is_poisoned(second - 1));
+    assert_true(__asan_address_is_poisoned(second + 100));
+    struct arena_mark mark = arena_mark(&own);
+    char *third = rj_arena_alloc(&own, 8);
+    assert_false(__asan_address_is_poisoned(third));
+    rj_arena_rewind(&own, &mark);
+    assert_true(__asan_address_is_poisoned(third));
+    assert_false(__asan_address_is_poisoned(second + 99));
+    rj_arena_reset(&own);
+    assert_true(__asan_address_is_poisoned(first));
+    rj_arena_release(&own);
+#else
+    skip();
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_header_of_unknown_version_still_routes),
         cmocka_unit_test(test_api_versions_error_35_is_read_as_v0),
         cmocka_unit_test(test_lookups),
+        cmocka_unit_test(test_arena_poisons),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -13,7 +13,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
 
 /** Measures Kafka's message classes on the messages that bench_codec wrote: "NAME BYTES DECODE_NS ENCODE_NS". */
 public class CodecBench {
-    private static final int ROUNDS = 60;
+    private static int rounds;
     private static final long ROUND_NS = 4_000_000;
 
     private interface Reader {
@@ -22,7 +22,7 @@ public class CodecBench {
 
     private static double best(Runnable once) {
         double least = Double.MAX_VALUE;
-        for (int round = 0; round < 4 * ROUNDS; round++) { // the first ones warm the compiler
+        for (int round = 0; round < 4 * rounds; round++) { // the first ones warm the compiler
             long start = System.nanoTime();
             long spent = 0;
             long count = 0;
@@ -57,6 +57,7 @@ public class CodecBench {
     }
 
     public static void main(String[] args) throws Exception {
+        rounds = Integer.parseInt(args[1]);
         measure(args[0], "heartbeat_request_v4", (short) 4, b -> new HeartbeatRequestData(b, (short) 4));
         measure(args[0], "join_group_response_v9_100", (short) 9, b -> new JoinGroupResponseData(b, (short) 9));
         measure(args[0], "offset_commit_request_v8_10x10", (short) 8, b -> new OffsetCommitRequestData(b, (short) 8));

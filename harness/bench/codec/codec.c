@@ -1,7 +1,7 @@
 /* Measures our codec: a line a message, "NAME BYTES DECODE_NS ENCODE_NS ALLOCATIONS", the best of several rounds.
  * allocations: made while decoding or encoding, after the first time.
  *
- * usage: bench_codec FOLDER   writes each message's bytes into FOLDER/NAME.bin first, for the programs beside. */
+ * usage: bench_codec FOLDER ROUNDS   writes each message's bytes into FOLDER/NAME.bin first, for the programs beside. */
 #include "rejoin/codec.h"
 #include "support/buffer.h"
 #include "support/memory.h"
@@ -10,7 +10,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 60, ROUND_NS = 4000000 };
+enum { ROUND_NS = 4000000 };
+
+static int rounds;
 
 #define MEMBER_ID "consumer-orders-1-0d1a8a5e-6d2b-4c5e-9f63-"
 #define SUBSCRIPTION "AAMAAAABAAZvcmRlcnP/////AAAAAP////8AAA=="
@@ -130,7 +132,7 @@ static void encode_once(struct job *job)
 static double best_ns(struct job *job, void (*once)(struct job *job))
 {
     double best = 1e18;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < rounds; round++) {
         long count = 0;
         double start = now_ns(), end = start;
         while (end - start < (double)ROUND_NS) {
@@ -190,8 +192,9 @@ static void measure(const struct sample *sample, const char *folder)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fputs("usage: bench_codec FOLDER\n", stderr);
+    rounds = argc == 3 ? atoi(argv[2]) : 0;
+    if (rounds < 1) {
+        fputs("usage: bench_codec FOLDER ROUNDS\n", stderr);
         return 3;
     }
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)

@@ -1,41 +1,11 @@
 /* The bump allocator over blocks. */
-#include "base/arena_mark.h"
+#include "base/arena_block.h"
 
 #include <string.h>
-
-/* Under AddressSanitizer what was not handed out is poisoned and each piece ends in a gap, so that writing behind one
- * is seen. Other builds know nothing of it. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_POISONS
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define ARENA_POISONS
-#endif
-#ifdef ARENA_POISONS
-#include <sanitizer/asan_interface.h>
-enum { GAP_LEN = 16 };
-#define POISON(memory, len) __asan_poison_memory_region(memory, len)
-#define UNPOISON(memory, len) __asan_unpoison_memory_region(memory, len)
-#else
-enum { GAP_LEN = 0 };
-#define POISON(memory, len) ((void)(memory), (void)(len))
-#define UNPOISON(memory, len) ((void)(memory), (void)(len))
-#endif
-
-struct rj_arena_block {
-    struct rj_arena_block *older;
-    size_t size; /* of the whole block, header included */
-    size_t used; /* likewise */
-};
-
-#define ALIGNMENT sizeof(union { long long whole; double real; void *pointer; })
 
 /* Blocks double up to BLOCK_LEN. What is larger than BIG_LEN gets a block of its own behind the newest one, which stays
  * in use: so no more than a quarter of a block is ever left over, and memory taken stays near memory handed out. */
 enum { FIRST_BLOCK_LEN = 4096, BLOCK_LEN = 65536, BIG_LEN = BLOCK_LEN / 4, KEPT_LEN = 1 << 20 };
-
-static size_t aligned(size_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
 void rj_arena_init(struct rj_arena *arena, const struct rj_allocator *allocator, size_t limit_len)
 {
@@ -47,15 +17,16 @@ static struct rj_arena_block *new_block(struct rj_arena *arena, size_t wanted)
     struct rj_arena_block *block = arena->allocator->alloc(arena->allocator->context, wanted);
     if (block == NULL)
         return NULL;
-    *block = (struct rj_arena_block){.size = wanted, .used = aligned(sizeof(*block))};
+    *block = (struct rj_arena_block){.size = wanted, .used = arena_aligned(sizeof(*block))};
     arena->allocated_len += wanted;
+    ARENA_POISON((char *)block + block->used, block->size - block->used);
     return block;
 }
 
 /* The block that has room for size bytes: a new one, never past the limit while an exact fit still goes. */
 static struct rj_arena_block *add_block(struct rj_arena *arena, size_t size)
 {
-    size_t header = aligned(sizeof(struct rj_arena_block));
+    size_t header = arena_aligned(sizeof(struct rj_arena_block));
     if (size > SIZE_MAX - header)
         return NULL;
     size_t needed = header + size, left = arena->limit_len - arena->allocated_len;
@@ -83,17 +54,20 @@ static struct rj_arena_block *add_block(struct rj_arena *arena, size_t size)
 
 void *rj_arena_alloc(struct rj_arena *arena, size_t size)
 {
-    if (size > SIZE_MAX - ALIGNMENT)
+    size = size ? size : 1;
+    if (size > SIZE_MAX / 2)
         return NULL;
-    size = aligned(size ? size : 1);
-    struct rj_arena_block *block = arena->newest;
-    if (block == NULL || block->size - block->used < size)
-        block = add_block(arena, size);
+    void *memory = arena_take(arena, size);
+    if (memory != NULL)
+        return memory;
+    size_t whole = arena_aligned(size);
+    struct rj_arena_block *block = add_block(arena, whole + ARENA_GAP_LEN);
     if (block == NULL)
         return NULL;
-    void *memory = (char *)block + block->used;
-    block->used += size;
-    arena->used_len += size;
+    memory = (char *)block + block->used;
+    block->used += whole + ARENA_GAP_LEN;
+    arena->used_len += whole;
+    ARENA_UNPOISON(memory, size);
     return memory;
 }
 
@@ -119,7 +93,7 @@ struct rj_string rj_arena_copy_string(struct rj_arena *arena, struct rj_string f
 static void free_block(struct rj_arena *arena, struct rj_arena_block *block)
 {
     arena->allocated_len -= block->size;
-    UNPOISON(block, block->size);
+    ARENA_UNPOISON(block, block->size);
     arena->allocator->free(arena->allocator->context, block, block->size);
 }
 
@@ -129,7 +103,8 @@ void rj_arena_reset(struct rj_arena *arena)
     struct rj_arena_block *only = arena->newest;
     arena->used_len = 0;
     if (only != NULL && only->older == NULL && only->size <= KEPT_LEN) {
-        only->used = aligned(sizeof(*only));
+        only->used = arena_aligned(sizeof(*only));
+        ARENA_POISON((char *)only + only->used, only->size - only->used);
         return;
     }
     arena->wanted_len = arena->allocated_len < KEPT_LEN ? arena->allocated_len : KEPT_LEN;
@@ -144,13 +119,6 @@ void rj_arena_release(struct rj_arena *arena)
     }
     arena->newest = NULL;
     arena->used_len = 0;
-}
-
-struct arena_mark rj_arena_mark(const struct rj_arena *arena)
-{
-    const struct rj_arena_block *newest = arena->newest;
-    return (struct arena_mark){arena->newest, newest != NULL ? newest->older : NULL, newest != NULL ? newest->used : 0,
-                               arena->used_len};
 }
 
 /* Newer blocks stand before the marked one; blocks of large pieces directly behind it. */
@@ -169,4 +137,5 @@ void rj_arena_rewind(struct rj_arena *arena, const struct arena_mark *mark)
         free_block(arena, mark->newest->older);
     }
     mark->newest->used = mark->newest_used;
+    ARENA_POISON((char *)mark->newest + mark->newest_used, mark->newest->size - mark->newest_used);
 }

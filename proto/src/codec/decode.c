@@ -6,7 +6,6 @@
  * is true for any byte but 0. */
 #include "codec/decoder.h"
 #include "codec/wire.h"
-#include "base/arena_mark.h"
 #include "rejoin/codec.h"
 
 enum { FIXED_BUDGET_LEN = 65536, BUDGET_FACTOR = 24 };
@@ -44,14 +43,6 @@ static enum rj_err read_varint(struct decoder *d, uint32_t *value, const struct 
     }
     return rj_fault_set(&d->place, RJ_ERR_VARINT, offset(d), path, "5 bytes with the high bit set",
                         "a varint of at most 5 bytes");
-}
-
-void *rj_decoder_take(struct decoder *d, size_t size)
-{
-    if (size > d->arena_limit_len - d->arena->used_len)
-        return NULL;
-    void *memory = rj_arena_alloc(d->arena, size);
-    return d->arena->used_len > d->arena_limit_len ? NULL : memory;
 }
 
 static enum rj_err fail_memory(const struct decoder *d, const struct path *path, size_t size)
@@ -182,7 +173,7 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
     if ((size_t)count > left(d)) /* no element takes less than a byte */
         return rj_fault_set_number(&d->place, RJ_ERR_LENGTH, at, path, "count ", count, "no more than the bytes left");
     size_t size = memory_size(field);
-    out->items = rj_decoder_take(d, (size_t)count * size);
+    out->items = decoder_take(d, (size_t)count * size);
     if (out->items == NULL)
         return fail_memory(d, path, (size_t)count * size);
     struct path step = {path->up, path->name, 0};
@@ -200,7 +191,7 @@ static enum rj_err read_array(struct decoder *d, const struct rj_schema_field *f
 static enum rj_err new_pointer(struct decoder *d, const struct rj_schema_field *field, void **out,
                                const struct path *path)
 {
-    *out = rj_decoder_take(d, field->element->size);
+    *out = decoder_take(d, field->element->size);
     if (*out == NULL)
         return fail_memory(d, path, field->element->size);
     rj_struct_init(field->element, *out);
@@ -260,7 +251,7 @@ static enum rj_err keep_unknown(struct decoder *d, struct rj_unknown_tags **tags
         return fail_short(d, path, size);
     if (*tags == NULL) {
         size_t len = sizeof(**tags) + (size_t)rest * sizeof(*(*tags)->items);
-        struct rj_unknown_tags *fresh = rj_decoder_take(d, len);
+        struct rj_unknown_tags *fresh = decoder_take(d, len);
         if (fresh == NULL)
             return fail_memory(d, path, len);
         *fresh = (struct rj_unknown_tags){(struct rj_unknown_tag *)(void *)(fresh + 1), 0};
@@ -355,7 +346,7 @@ enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t ver
         rj_message_init(schema, message);
         return rj_fault_set_number(&d.place, RJ_ERR_VERSION, 0, NULL, "version ", version, "a version of this message");
     }
-    struct arena_mark mark = rj_arena_mark(arena);
+    struct arena_mark mark = arena_mark(arena);
     d.place.fault = NULL;
     if (rj_plan_decode(&d, plan_of(schema, version), message)) {
         *consumed_len = offset(&d);

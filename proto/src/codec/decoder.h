@@ -2,6 +2,7 @@
 #ifndef REJOIN_CODEC_DECODER_H
 #define REJOIN_CODEC_DECODER_H
 
+#include "base/arena_block.h"
 #include "codec/path.h"
 #include "codec/plan.h"
 
@@ -14,7 +15,16 @@ struct decoder {
 };
 
 /* From the arena, within the budget; NULL when either says no. */
-void *rj_decoder_take(struct decoder *d, size_t size);
+static inline void *decoder_take(struct decoder *d, size_t size)
+{
+    if (size > d->arena_limit_len - d->arena->used_len)
+        return NULL;
+    void *memory = arena_take(d->arena, size);
+    if (memory == NULL)
+        memory = rj_arena_alloc(d->arena, size);
+    return d->arena->used_len > d->arena_limit_len ? NULL : memory;
+}
+
 /* The tagged fields that end a structure. */
 enum rj_err rj_decoder_read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
                                    const struct path *up);

@@ -9,8 +9,10 @@
 /* For what runs once a field: a call would take longer than the work. */
 #ifdef __GNUC__
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NEVER_INLINE __attribute__((noinline)) /* for what is rare, or long */
 #else
 #define ALWAYS_INLINE static inline
+#define NEVER_INLINE
 #endif
 
 enum plan_op {
@@ -28,7 +30,7 @@ enum plan_op {
     OP_TAGS, OP_TAGS_WALK,       /* the last step. WALK: even an empty section needs the walker. Argument: 1 where the
                                     schema knows no tagged field, so that unknown ones alone decide */
     OP_SET1, OP_SET2, OP_SET4, OP_SET8, OP_SET8_MAX, OP_EMPTY, /* defaults */
-    OP_SET_NULL, OP_SET_ZERO16,
+    OP_SET_NULL, OP_SET_ZERO16, OP_NULL_VIEW,
     /* Checks pass where a default is held. ROW: by the row whose index is the argument. */
     OP_CHECK1, OP_CHECK2, OP_CHECK4, OP_CHECK8, OP_CHECK8_MAX, OP_CHECK_ZERO16, OP_CHECK_NULL, OP_CHECK_EMPTY,
     OP_CHECK_ROW,
@@ -44,6 +46,7 @@ struct plan {
      * writing, which first checks the fields that the version cannot carry; reading, which first sets these. */
     uint16_t init, tagged, write, read;
     uint16_t copied; /* 1: they are too many for that, so that defaults are to be copied before reading */
+    uint16_t hot;    /* above 0: plan_hot.c has loops made for it, at this place of plan_readers and plan_writers */
 };
 
 extern const struct plan_step rj_plan_steps[];

@@ -1,9 +1,16 @@
 /* Decoding by plan: no fault, no path, no default is thought of here. Whatever is not plain sailing ends the loop, and
  * the walker in decode.c begins anew. */
-#include "codec/decoder.h"
-#include "codec/wire.h"
+#include "codec/plan_read.h"
 
 static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out, int32_t count);
+
+static inline const uint8_t *read_elements(struct decoder *d, const struct plan *plan, const uint8_t *at, void *out,
+                                           int32_t count)
+{
+    if (plan->hot != 0)
+        return rj_plan_readers[plan->hot](d, at, out, count);
+    return run(d, plan, at, out, count);
+}
 
 static void set_default(const struct plan_step *step, void *member)
 {
@@ -15,6 +22,7 @@ static void set_default(const struct plan_step *step, void *member)
     case OP_SET8_MAX: *(int64_t *)member = INT64_MAX; break;
     case OP_SET_NULL: *(void **)member = NULL; break;
     case OP_SET_ZERO16: memset(member, 0, 16); break;
+    case OP_NULL_VIEW: *(struct rj_bytes *)member = RJ_NULL_BYTES; break;
     default: *(struct rj_string *)member = RJ_EMPTY_STRING;
     }
 }
@@ -39,102 +47,17 @@ static void init_elements(const struct plan *plan, char *items, size_t count)
     }
 }
 
-/* The rest of a varint whose first byte had its high bit set; NULL: it is longer or odd. */
-static const uint8_t *varint_rest(const uint8_t *at, const uint8_t *end, uint32_t *value)
-{
-    uint32_t result = *value & 0x7f;
-    for (int shift = 7; shift < 28 && at < end; shift += 7) {
-        uint32_t byte = *at++;
-        result |= (byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *value = result;
-            return at;
-        }
-    }
-    return NULL;
-}
-
-/* A length or count in compact form, plus one as it stands on the wire: 0 is null. */
-ALWAYS_INLINE const uint8_t *compact_length(const uint8_t *at, const uint8_t *end, uint32_t *plus_one)
-{
-    if (at == end)
-        return NULL;
-    *plus_one = *at++;
-    return *plus_one < 0x80 ? at : varint_rest(at, end, plus_one);
-}
-
-/* The same for the older form of 2 or 4 bytes; anything negative becomes 0. */
-ALWAYS_INLINE const uint8_t *plain_length(const uint8_t *at, const uint8_t *end, int size, uint32_t *plus_one)
-{
-    if (end - at < size)
-        return NULL;
-    int32_t length = size == 2 ? (int16_t)get_u16(at) : (int32_t)get_u32(at);
-    *plus_one = length < 0 ? 0 : (uint32_t)length + 1;
-    return at + size;
-}
-
-ALWAYS_INLINE const uint8_t *take_view(const uint8_t *at, const uint8_t *end, uint32_t plus_one, uint32_t max_len,
-                                       bool nullable, void *member)
-{
-    struct rj_bytes *out = member;
-    if (plus_one == 0) {
-        *out = RJ_NULL_BYTES;
-        return nullable ? at : NULL;
-    }
-    uint32_t len = plus_one - 1;
-    if (len > max_len || len > (size_t)(end - at))
-        return NULL;
-    out->data = at;
-    out->len = (int32_t)len;
-    return at + len;
-}
-
-ALWAYS_INLINE const uint8_t *compact_view(const uint8_t *at, const uint8_t *end, uint32_t max_len, bool nullable,
-                                          void *member)
-{
-    uint32_t plus_one;
-    at = compact_length(at, end, &plus_one);
-    return at == NULL ? NULL : take_view(at, end, plus_one, max_len, nullable, member);
-}
-
-static inline const uint8_t *plain_view(const uint8_t *at, const uint8_t *end, bool is_string, bool nullable,
-                                        void *member)
-{
-    uint32_t plus_one;
-    at = plain_length(at, end, is_string ? 2 : 4, &plus_one);
-    return at == NULL ? NULL : take_view(at, end, plus_one, INT32_MAX, nullable, member);
-}
-
-/* The number of elements; sets up the array where there are none. */
-static const uint8_t *array_count(const uint8_t *at, const uint8_t *end, bool compact, bool nullable,
-                                  struct any_array *out, uint32_t *count)
-{
-    uint32_t plus_one;
-    at = compact ? compact_length(at, end, &plus_one) : plain_length(at, end, 4, &plus_one);
-    if (at == NULL || (plus_one == 0 && !nullable))
-        return NULL;
-    *count = plus_one == 0 ? 0 : plus_one - 1;
-    *out = (struct any_array){NULL, plus_one == 0 ? -1 : 0};
-    return at;
-}
-
-static const uint8_t *array(struct decoder *d, const struct plan *element, const uint8_t *at, bool compact,
-                            bool nullable, void *member)
+const uint8_t *rj_plan_read_array(struct decoder *d, const struct plan *element, const uint8_t *at, bool compact,
+                               bool nullable, void *member)
 {
     struct any_array *out = member;
     uint32_t count;
-    at = array_count(at, d->end, compact, nullable, out, &count);
+    at = array_begin(d, at, compact, nullable, element->least_len, element->size, out, &count);
     if (at == NULL || count == 0)
         return at;
-    if ((uint64_t)count * element->least_len > (size_t)(d->end - at))
-        return NULL;
-    char *items = rj_decoder_take(d, (size_t)count * element->size);
-    if (items == NULL)
-        return NULL;
     if (element->copied)
-        init_elements(element, items, count);
-    *out = (struct any_array){items, (int32_t)count};
-    return run(d, element, at, items, (int32_t)count);
+        init_elements(element, out->items, count);
+    return read_elements(d, element, at, out->items, (int32_t)count);
 }
 
 static const struct { uint8_t wire_len, memory_len; } element_sizes[] = {
@@ -174,32 +97,26 @@ static const uint8_t *list_items(enum plan_op op, const uint8_t *at, const uint8
     return at;
 }
 
-static const uint8_t *list(struct decoder *d, enum plan_op op, const uint8_t *at, bool compact, bool nullable,
-                           void *member)
+const uint8_t *rj_plan_read_list(struct decoder *d, enum plan_op op, const uint8_t *at, bool compact, bool nullable,
+                              void *member)
 {
     struct any_array *out = member;
     uint32_t count;
-    at = array_count(at, d->end, compact, nullable, out, &count);
-    if (at == NULL || count == 0)
-        return at;
-    if ((uint64_t)count * element_sizes[op].wire_len > (size_t)(d->end - at))
-        return NULL;
-    void *items = rj_decoder_take(d, (size_t)count * element_sizes[op].memory_len);
-    if (items == NULL)
-        return NULL;
-    *out = (struct any_array){items, (int32_t)count};
-    return list_items(op, at, d->end, items, count);
+    at = array_begin(d, at, compact, nullable, element_sizes[op].wire_len, element_sizes[op].memory_len, out, &count);
+    return at == NULL || count == 0 ? at : list_items(op, at, d->end, out->items, count);
 }
 
-static const uint8_t *embedded(struct decoder *d, const struct plan *plan, const uint8_t *at, void *member)
+const uint8_t *rj_plan_read_embedded(struct decoder *d, const struct plan *plan, const uint8_t *at, void *member)
 {
     if (plan->copied)
         rj_plan_init(plan, member);
-    return run(d, plan, at, member, 1);
+    return read_elements(d, plan, at, member, 1);
 }
 
-static const uint8_t *pointer(struct decoder *d, const struct plan *plan, const uint8_t *at, bool nullable, void **out)
+const uint8_t *rj_plan_read_pointer(struct decoder *d, const struct plan *plan, const uint8_t *at, bool nullable,
+                                 void *member)
 {
+    void **out = member;
     *out = NULL;
     if (nullable) {
         if (at == d->end)
@@ -207,13 +124,13 @@ static const uint8_t *pointer(struct decoder *d, const struct plan *plan, const 
         if ((int8_t)*at++ < 0)
             return at;
     }
-    *out = rj_decoder_take(d, plan->size);
+    *out = decoder_take(d, plan->size);
     if (*out == NULL)
         return NULL;
-    return embedded(d, plan, at, *out);
+    return rj_plan_read_embedded(d, plan, at, *out);
 }
 
-static const uint8_t *tags(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out)
+const uint8_t *rj_plan_read_tags(struct decoder *d, const struct plan *plan, const uint8_t *at, char *out)
 {
     d->at = at;
     *unknown_tags_of(out, plan->rows) = NULL;
@@ -231,14 +148,14 @@ static const uint8_t *rare(struct decoder *d, const struct plan *plan, const str
         return at;
     }
     if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE)
-        return array(d, &rj_plans[step->argument], at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, member);
+        return rj_plan_read_array(d, &rj_plans[step->argument], at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, member);
     if (op >= OP_LIST && op <= OP_COMPACT_LIST_NULLABLE)
-        return list(d, (enum plan_op)step->argument, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, member);
+        return rj_plan_read_list(d, (enum plan_op)step->argument, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, member);
     if (op == OP_STRUCT)
-        return embedded(d, &rj_plans[step->argument], at, member);
+        return rj_plan_read_embedded(d, &rj_plans[step->argument], at, member);
     if (op == OP_POINTER || op == OP_POINTER_PRESENT)
-        return pointer(d, &rj_plans[step->argument], at, op == OP_POINTER, member);
-    return tags(d, plan, at, out);
+        return rj_plan_read_pointer(d, &rj_plans[step->argument], at, op == OP_POINTER, member);
+    return rj_plan_read_tags(d, plan, at, out);
 }
 
 /* A number of size bytes, as the step says; the room for it and its neighbours is looked at once. */
@@ -290,7 +207,7 @@ static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint
                     *(void **)(void *)member = NULL;
                     goto next;
                 }
-                at = tags(d, plan, at, out);
+                at = rj_plan_read_tags(d, plan, at, out);
                 break;
             case OP_END: goto next;
             case OP_SET8: *(int64_t *)(void *)member = step->argument; continue;
@@ -307,9 +224,7 @@ static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint
 
 bool rj_plan_decode(struct decoder *d, const struct plan *plan, void *message)
 {
-    if (plan->copied)
-        rj_plan_init(plan, message);
-    const uint8_t *at = run(d, plan, d->at, message, 1);
+    const uint8_t *at = rj_plan_read_embedded(d, plan, d->at, message);
     if (at != NULL)
         d->at = at;
     return at != NULL;

@@ -1,91 +1,14 @@
 /* Encoding by plan. As in plan_decode.c, whatever is not plain sailing is left to the walker in encode.c. */
-#include "codec/encoder.h"
-#include "codec/wire.h"
-
-/* Where bytes go; NULL stands for "ask the walker" throughout. */
-struct sink { struct encoder *e; uint8_t *end; };
+#include "codec/plan_write.h"
 
 static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in, int32_t count);
 
-static inline uint8_t *put_varint(uint8_t *at, uint32_t value)
+static inline uint8_t *write_elements(const struct sink *sink, const struct plan *plan, uint8_t *at, const void *in,
+                                      int32_t count)
 {
-    for (; value >= 0x80; value >>= 7)
-        *at++ = (uint8_t)(value | 0x80);
-    *at++ = (uint8_t)value;
-    return at;
-}
-
-static int varint_len(uint32_t value)
-{
-    int len = 1;
-    for (; value >= 0x80; value >>= 7)
-        len++;
-    return len;
-}
-
-/* A length or count, plus one: 0 is null. size: 2 or 4 bytes, 0 compact. */
-static inline uint8_t *put_length(const struct sink *sink, uint8_t *at, int size, uint32_t plus_one)
-{
-    if (sink->end - at < 5 && sink->end - at < (size != 0 ? size : varint_len(plus_one)))
-        return NULL;
-    if (size == 0)
-        return put_varint(at, plus_one);
-    if (size == 2)
-        put_u16(at, (uint16_t)(plus_one - 1));
-    else
-        put_u32(at, plus_one - 1);
-    return at + size;
-}
-
-/* Most names are short: a call of memcpy would take longer than the copy. */
-ALWAYS_INLINE void copy_short(uint8_t *to, const uint8_t *from, size_t len)
-{
-    if (len > 64) {
-        memcpy(to, from, len);
-    } else if (len >= 32) {
-        uint8_t first[32], last[32];
-        memcpy(first, from, 32);
-        memcpy(last, from + len - 32, 32);
-        memcpy(to, first, 32);
-        memcpy(to + len - 32, last, 32);
-    } else if (len >= 16) {
-        uint8_t first[16], last[16];
-        memcpy(first, from, 16);
-        memcpy(last, from + len - 16, 16);
-        memcpy(to, first, 16);
-        memcpy(to + len - 16, last, 16);
-    } else if (len >= 8) {
-        uint64_t first, last;
-        memcpy(&first, from, 8);
-        memcpy(&last, from + len - 8, 8);
-        memcpy(to, &first, 8);
-        memcpy(to + len - 8, &last, 8);
-    } else if (len >= 4) {
-        uint32_t first, last;
-        memcpy(&first, from, 4);
-        memcpy(&last, from + len - 4, 4);
-        memcpy(to, &first, 4);
-        memcpy(to + len - 4, &last, 4);
-    } else if (len > 0) {
-        to[0] = from[0];
-        to[len / 2] = from[len / 2];
-        to[len - 1] = from[len - 1];
-    }
-}
-
-static inline uint8_t *put_view(const struct sink *sink, uint8_t *at, int size, bool nullable, int32_t max_len,
-                                const void *member)
-{
-    const struct rj_bytes *view = member;
-    if (view->data == NULL)
-        return nullable ? put_length(sink, at, size, 0) : NULL;
-    if (view->len < 0 || view->len > max_len)
-        return NULL;
-    at = put_length(sink, at, size, (uint32_t)view->len + 1);
-    if (at == NULL || sink->end - at < view->len)
-        return NULL;
-    copy_short(at, view->data, (size_t)view->len);
-    return at + view->len;
+    if (plan->hot != 0)
+        return rj_plan_writers[plan->hot](sink, at, in, count);
+    return run(sink, plan, at, in, count);
 }
 
 /* The same in compact form, which short views take in one go. */
@@ -106,14 +29,6 @@ ALWAYS_INLINE uint8_t *put_compact_view(uint8_t *end, uint8_t *at, bool nullable
     at = put_varint(at, len + 1);
     copy_short(at, view->data, len);
     return at + len;
-}
-
-static uint8_t *put_count(const struct sink *sink, uint8_t *at, bool compact, bool nullable,
-                          const struct any_array *array)
-{
-    if (array->count < 0 && !nullable)
-        return NULL;
-    return put_length(sink, at, compact ? 0 : 4, array->count < 0 ? 0 : (uint32_t)array->count + 1);
 }
 
 static uint8_t *put_list_items(const struct sink *sink, enum plan_op op, uint8_t *at, const struct any_array *array)
@@ -148,7 +63,23 @@ static uint8_t *put_list_items(const struct sink *sink, enum plan_op op, uint8_t
     return at;
 }
 
-static uint8_t *put_tags(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in)
+uint8_t *rj_plan_write_array(const struct sink *sink, const struct plan *element, uint8_t *at, bool compact, bool nullable,
+                          const void *member)
+{
+    const struct any_array *array = member;
+    at = put_count(sink, at, compact, nullable, array);
+    return at == NULL ? NULL : write_elements(sink, element, at, array->items, array->count);
+}
+
+uint8_t *rj_plan_write_list(const struct sink *sink, enum plan_op op, uint8_t *at, bool compact, bool nullable,
+                         const void *member)
+{
+    const struct any_array *array = member;
+    at = put_count(sink, at, compact, nullable, array);
+    return at == NULL ? NULL : put_list_items(sink, op, at, array);
+}
+
+uint8_t *rj_plan_write_tags(const struct sink *sink, const struct plan *plan, uint8_t *at, const char *in)
 {
     struct encoder *e = sink->e;
     e->len = (size_t)(at - e->out);
@@ -157,9 +88,15 @@ static uint8_t *put_tags(const struct sink *sink, const struct plan *plan, uint8
     return e->out + e->len;
 }
 
-static uint8_t *put_pointer(const struct sink *sink, const struct plan *plan, uint8_t *at, bool nullable,
-                            const char *inner)
+uint8_t *rj_plan_write_embedded(const struct sink *sink, const struct plan *plan, uint8_t *at, const void *member)
 {
+    return write_elements(sink, plan, at, member, 1);
+}
+
+uint8_t *rj_plan_write_pointer(const struct sink *sink, const struct plan *plan, uint8_t *at, bool nullable,
+                            const void *member)
+{
+    const void *inner = *(const void *const *)member;
     if (nullable) {
         if (at == sink->end)
             return NULL;
@@ -167,7 +104,7 @@ static uint8_t *put_pointer(const struct sink *sink, const struct plan *plan, ui
     }
     if (inner == NULL)
         return nullable ? at : NULL;
-    return run(sink, plan, at, inner, 1);
+    return write_elements(sink, plan, at, inner, 1);
 }
 
 static bool check_passes(const struct plan *plan, const struct plan_step *step, const void *member)
@@ -199,23 +136,18 @@ static uint8_t *rare(const struct sink *sink, const struct plan *plan, const str
                      const char *in)
 {
     const void *member = in + step->offset;
-    const struct any_array *array = member;
     int op = step->op;
     if (op >= OP_CHECK1)
         return check_passes(plan, step, member) ? at : NULL;
-    if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE) {
-        at = put_count(sink, at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, array);
-        return at == NULL ? NULL : run(sink, &rj_plans[step->argument], at, array->items, array->count);
-    }
-    if (op >= OP_LIST && op <= OP_COMPACT_LIST_NULLABLE) {
-        at = put_count(sink, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, array);
-        return at == NULL ? NULL : put_list_items(sink, (enum plan_op)step->argument, at, array);
-    }
+    if (op >= OP_ARRAY && op <= OP_COMPACT_ARRAY_NULLABLE)
+        return rj_plan_write_array(sink, &rj_plans[step->argument], at, op >= OP_COMPACT_ARRAY, (op - OP_ARRAY) & 1, member);
+    if (op >= OP_LIST && op <= OP_COMPACT_LIST_NULLABLE)
+        return rj_plan_write_list(sink, (enum plan_op)step->argument, at, op >= OP_COMPACT_LIST, (op - OP_LIST) & 1, member);
     if (op == OP_STRUCT)
-        return run(sink, &rj_plans[step->argument], at, member, 1);
+        return rj_plan_write_embedded(sink, &rj_plans[step->argument], at, member);
     if (op == OP_POINTER || op == OP_POINTER_PRESENT)
-        return put_pointer(sink, &rj_plans[step->argument], at, op == OP_POINTER, *(const char *const *)member);
-    return put_tags(sink, plan, at, in);
+        return rj_plan_write_pointer(sink, &rj_plans[step->argument], at, op == OP_POINTER, member);
+    return rj_plan_write_tags(sink, plan, at, in);
 }
 
 static inline bool tags_are_empty(const struct plan *plan, const struct plan_step *step, const char *in)
@@ -272,7 +204,7 @@ static uint8_t *run(const struct sink *sink, const struct plan *plan, uint8_t *a
                     *at++ = 0;
                     goto next;
                 }
-                at = put_tags(sink, plan, at, in);
+                at = rj_plan_write_tags(sink, plan, at, in);
                 break;
             case OP_END: goto next;
             case OP_CHECK_NULL: at = *(const void *const *)member == NULL ? at : NULL; break;
@@ -293,7 +225,7 @@ bool rj_plan_encode(struct encoder *e, const struct plan *plan, const void *mess
     if (e->out == NULL)
         return false;
     struct sink sink = {e, e->out + e->out_len};
-    uint8_t *end = run(&sink, plan, e->out, message, 1);
+    uint8_t *end = rj_plan_write_embedded(&sink, plan, e->out, message);
     if (end != NULL)
         e->len = (size_t)(end - e->out);
     return end != NULL;

@@ -4,15 +4,15 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-const (
-	rounds  = 60
-	roundNs = 4_000_000
-)
+const roundNs = 4_000_000
+
+var rounds int
 
 // Both kinds of message have these.
 type message interface {
@@ -52,6 +52,11 @@ func best(once func()) float64 {
 }
 
 func main() {
+	var err error
+	if rounds, err = strconv.Atoi(os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
 	for _, sample := range samples {
 		bytes, err := os.ReadFile(os.Args[1] + "/" + sample.name + ".bin")
 		if err != nil {
