@@ -276,14 +276,22 @@ static struct rj_string request_group(const struct mock_frame *frame)
     return request_text(frame, "group_id");
 }
 
+/* In wanted a ? stands for any byte, and a * at its end for any rest. */
 static bool text_matches(const char *wanted, struct rj_string found)
 {
     if (wanted == NULL)
         return true;
-    size_t len = strlen(wanted);
-    if (len > 0 && wanted[len - 1] == '*')
-        return found.data != NULL && (size_t)found.len >= len - 1 && memcmp(found.data, wanted, len - 1) == 0;
-    return found.data != NULL && (size_t)found.len == len && memcmp(found.data, wanted, len) == 0;
+    if (found.data == NULL)
+        return false;
+    size_t len = strlen(wanted), found_len = (size_t)found.len;
+    bool any_rest = len > 0 && wanted[len - 1] == '*';
+    len -= any_rest;
+    if (any_rest ? found_len < len : found_len != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (wanted[i] != '?' && wanted[i] != found.data[i])
+            return false;
+    return true;
 }
 
 static bool rule_matches(const struct fault_rule *rule, const struct mock_frame *frame)

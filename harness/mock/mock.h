@@ -179,7 +179,8 @@ int mock_release(struct mock_cluster *cluster, uint64_t hold_id);
  *   [{"match": {"api": "JoinGroup" or 11, "version": 9, "group": "g", "client_id": "c", "member": "id or prefix*",
  *               "broker": 0, "nth": 3, "from": 2, "count": 5},
  *     "do": {"action": "answer-error", "error": 16 or "NOT_COORDINATOR", "delay_ms": 100, "cut_len": 3}}]
- * Every key of match may be left out. Matches are counted from 1 for each rule; nth picks one, from and count a run.
+ * Every key of match may be left out. In group, client_id and member a ? stands for any byte and a * at the end for any
+ * rest, so that "?*" is whoever has an id. Matches are counted from 1 for each rule; nth picks one, from and count a run.
  * action is the name of an enum mock_action in kebab case; the others are those of struct mock_verdict.
  * Returns NULL and fills error (file:line:column: what was expected) when it cannot be read. */
 struct mock_faults;

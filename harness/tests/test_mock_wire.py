@@ -54,8 +54,8 @@ def frame(api_key, version, correlation_id, body, client_id="raw"):
     return struct.pack(">i", len(rest)) + rest
 
 
-def heartbeat(correlation_id, group="g"):
-    return frame(HEARTBEAT, 0, correlation_id, string(group) + struct.pack(">i", 1) + string("nobody"))
+def heartbeat(correlation_id, group="g", member="nobody"):
+    return frame(HEARTBEAT, 0, correlation_id, string(group) + struct.pack(">i", 1) + string(member))
 
 
 def join_v0(correlation_id, group, session_ms=10000):
@@ -208,7 +208,9 @@ def faults_come_from_a_file():
                        {"match": {"api": "Heartbeat", "group": "slow"},
                         "do": {"action": "delay-answer", "delay_ms": 400}},
                        {"match": {"api": "Heartbeat", "group": "cut"}, "do": {"action": "cut-answer", "cut_len": 7}},
-                       {"match": {"api": "Heartbeat", "group": "gone"}, "do": {"action": "disconnect-before"}}], file)
+                       {"match": {"api": "Heartbeat", "group": "gone"}, "do": {"action": "disconnect-before"}},
+                       {"match": {"api": "Heartbeat", "group": "wi?d*", "member": "?*"},
+                        "do": {"action": "answer-error", "error": 82}}], file)
         with Mock("--faults", path) as mock:
             connection = mock.connect()
             connection.sendall(heartbeat(1) + heartbeat(2) + heartbeat(3))
@@ -218,6 +220,10 @@ def faults_come_from_a_file():
             connection.sendall(heartbeat(4, "slow") + heartbeat(5))
             assert answer(connection)[0] == 4 and time.monotonic() - began > 0.35
             assert answer(connection)[0] == 5
+            for group, member, error in (("wildly", "m", 82), ("wild", "m", 82), ("wildly", "", 25), ("wil", "m", 25)):
+                connection.sendall(heartbeat(8, group, member))
+                found = struct.unpack(">h", answer(connection)[1])[0]
+                assert found == error, (group, member, found)
             connection.sendall(heartbeat(6, "gone"))
             assert is_closed(connection)
             connection = mock.connect()
