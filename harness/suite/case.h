@@ -55,6 +55,7 @@ enum suite_match {
     SUITE_ANY,
     SUITE_WITH_ID,    /* the request carries a member id */
     SUITE_WITHOUT_ID,
+    SUITE_PAST_79, /* a JoinGroup that the coordinator has no reason to answer 79: with an id, static, or older than v4 */
 };
 
 /* Applied to the matching requests number from .. from+count-1, counted from when it was armed. */

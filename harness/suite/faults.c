@@ -15,8 +15,15 @@ bool fault_arm(struct fault_slots *slots, const struct suite_fault *fault)
 static bool matches(const struct suite_fault *fault, const struct trace_event *request)
 {
     bool has_id = request->member_id[0] != '\0';
-    return fault->api_key == request->api_key &&
-           (fault->match == SUITE_ANY || (fault->match == SUITE_WITH_ID) == has_id);
+    if (fault->api_key != request->api_key)
+        return false;
+    switch (fault->match) {
+    case SUITE_ANY: return true;
+    case SUITE_WITH_ID: return has_id;
+    case SUITE_WITHOUT_ID: return !has_id;
+    case SUITE_PAST_79: return has_id || request->instance_id != NULL || request->version < 4;
+    }
+    return false;
 }
 
 const struct suite_fault *fault_for(struct fault_slots *slots, const struct trace_event *request)
@@ -68,7 +75,7 @@ void fault_describe(const struct suite_fault *fault, char *out, size_t out_len)
 json_t *fault_to_json(const struct suite_fault *fault)
 {
     json_t *match = json_pack("{s:s}", "api", rj_api_name(fault->api_key));
-    if (fault->match == SUITE_WITH_ID)
+    if (fault->match == SUITE_WITH_ID || fault->match == SUITE_PAST_79)
         json_object_set_new(match, "member", json_string("?*"));
     else if (fault->match == SUITE_WITHOUT_ID)
         json_object_set_new(match, "member", json_string(""));

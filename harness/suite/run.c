@@ -36,7 +36,8 @@ struct suite_run {
     struct client_process processes[SUITE_MAX_PROCESSES];
     struct fault_slots faults;
     const struct suite_fault *edited; /* whose answer is changed next; NULL: none */
-    const char *forgotten;            /* member id that was answered 25: it stays unknown; NULL: none */
+    const char *refused_id;           /* member id that was answered 25 or 82, as it is from then on; NULL: none */
+    const struct suite_fault *refused_with;
     enum phase phase;
     int32_t step, mark;
     int64_t began_ms, step_began_ms, ended_ms, last_tick_ms, stalled_ms;
@@ -94,23 +95,34 @@ static struct mock_verdict unhurried(const struct mock_frame *request)
     return (struct mock_verdict){.action = waits ? MOCK_DELAY_ANSWER : MOCK_PASS, .delay_ms = waits ? 1 : 0};
 }
 
+/* Who is unknown, or fenced, is so for all that it asks, until it comes with another id. */
+static void remember_refused_id(struct suite_run *run, const struct suite_fault *fault, const struct trace_event *event)
+{
+    static const struct suite_fault unknown = {.action = MOCK_ANSWER_ERROR, .error = RJ_KAFKA_UNKNOWN_MEMBER_ID};
+    static const struct suite_fault fenced = {.action = MOCK_ANSWER_ERROR, .error = RJ_KAFKA_FENCED_INSTANCE_ID};
+    const struct suite_fault *both[] = {&unknown, &fenced};
+    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++)
+        if (fault->action == MOCK_ANSWER_ERROR && fault->error == both[i]->error && event->member_id[0] != '\0') {
+            run->refused_id = event->member_id;
+            run->refused_with = both[i];
+        }
+}
+
 static struct mock_verdict interpose(void *context, const struct mock_frame *request)
 {
     struct suite_run *run = context;
     struct trace_event *event = &run->trace.events[run->trace.count - 1];
-    static const struct suite_fault unknown = {.action = MOCK_ANSWER_ERROR, .error = RJ_KAFKA_UNKNOWN_MEMBER_ID};
     const struct suite_fault *fault = fault_for(&run->faults, event);
-    if (fault == NULL && run->forgotten != NULL && strcmp(run->forgotten, event->member_id) == 0 &&
+    if (fault == NULL && run->refused_id != NULL && strcmp(run->refused_id, event->member_id) == 0 &&
         event->api_key != API_LEAVE_GROUP)
-        fault = &unknown;
+        fault = run->refused_with;
     if (fault == NULL || event->kind != TRACE_REQUEST || event->correlation_id != request->correlation_id)
         return unhurried(request);
     char text[128];
     fault_describe(fault, text, sizeof(text));
     event->injected = true;
     event->text = trace_copy(&run->trace, text);
-    if (fault->action == MOCK_ANSWER_ERROR && fault->error == RJ_KAFKA_UNKNOWN_MEMBER_ID && event->member_id[0] != '\0')
-        run->forgotten = event->member_id;
+    remember_refused_id(run, fault, event);
     run->edited = fault->last_partition_only ? fault : NULL;
     if (run->edited != NULL)
         return (struct mock_verdict){.action = MOCK_PASS};
