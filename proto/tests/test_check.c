@@ -476,6 +476,33 @@ static void test_moved_coordinator_may_fall_back(void **state)
     rj_check_destroy(t.checker);
 }
 
+/* A member's first Fetch may have been recorded just before the answer that told it where to begin; the second, at the
+ * next record, is no breach then. */
+static void test_fetch_recorded_too_early_was_the_first(void **state)
+{
+    (void)state;
+    for (int too_early = 0; too_early < 2; too_early++) {
+        twist = RJ_RULE_NONE;
+        struct trace t = begin(&test_heap);
+        trace_connect(&t, 1, "client-a");
+        trace_connect(&t, 2, "client-b");
+        trace_connect(&t, 3, "client-a");
+        first_generation(&t);
+        share(&t, 1);
+        trace_commit(&t, 1, "g", 1, A, 0, 7, 0, 0);
+        trace_fetch(&t, 3, 0, 7, 0);
+        if (too_early)
+            t.time_ms -= 28; /* each frame takes 10 ms: the answer to OffsetFetch comes 2 ms after the Fetch */
+        trace_fetch_offset(&t, 1, "g", 0, 7);
+        trace_fetch(&t, 3, 0, 8, 0);
+        rj_check_finish(t.checker, t.time_ms);
+        assert_int_equal(rj_check_violation_count(t.checker), !too_early);
+        if (!too_early)
+            assert_int_equal(rj_check_violation(t.checker, 0)->rule, RJ_RULE_T_COMMIT_RESUME);
+        rj_check_destroy(t.checker);
+    }
+}
+
 /* Unanswered requests at the end are nobody's fault. */
 static void test_unanswered_requests_are_not_blamed(void **state)
 {
@@ -503,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_breach_in_incomplete_group_does_not_count),
         cmocka_unit_test(test_gap_blinds_the_groups_of_its_stream),
         cmocka_unit_test(test_moved_coordinator_may_fall_back),
+        cmocka_unit_test(test_fetch_recorded_too_early_was_the_first),
         cmocka_unit_test(test_unanswered_requests_are_not_blamed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

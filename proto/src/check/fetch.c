@@ -103,6 +103,12 @@ static void judge_resumed(struct rj_checker *checker, const struct member *membe
     }
 }
 
+bool rj_fetched_just_before(const struct rj_checker *checker, struct rj_string client_id, int64_t time_ms)
+{
+    const struct member *member = sole_member(checker, client_id);
+    return member != NULL && member->fetched_ms != 0 && time_ms <= member->fetched_ms + SHUFFLE_MS;
+}
+
 /* A fetch session repeats only what changed: a partition that is left out is fetched from where it was. */
 static void forget_resumes(struct rj_checker *checker, struct rj_string client_id)
 {
@@ -117,6 +123,8 @@ void rj_check_fetch_request(struct rj_checker *checker, struct stream *stream, c
     struct rj_string client_id = rj_intern(checker, message->client_id);
     struct member *member = sole_member(checker, client_id);
     (void)stream;
+    if (member != NULL)
+        member->fetched_ms = message->time_ms;
     if (member == NULL || member->synced_generation == 0) {
         forget_resumes(checker, client_id); /* this may be the first fetch of them, by whomever */
         return;

@@ -302,7 +302,8 @@ static void fetched(const struct dialogue_part *part, struct group *group, struc
     if (error != RJ_KAFKA_NONE || topic.len == 0)
         return;
     judge_fetched(part, group, partition, offset, response);
-    if (offset >= 0)
+    /* A Fetch that was seen just before may have been sent after it: then it was the first. */
+    if (offset >= 0 && !rj_fetched_just_before(part->checker, part->request->client_id, response->time_ms))
         remember_resume(part, partition, offset, response);
 }
 

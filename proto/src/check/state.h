@@ -75,6 +75,7 @@ struct member {
     int64_t alive_request_ms;  /* when the latest request that restarts its session timer was sent */
     int64_t alive_response_ms; /* when it was last answered with success */
     int64_t seen_ms;           /* its latest request or answer */
+    int64_t fetched_ms;        /* its latest Fetch request; 0: none */
     int32_t told_generation;   /* 27 was answered to it for this generation */
     int64_t told_ms;
     uint64_t told_frame;
@@ -250,6 +251,8 @@ void rj_check_commit_response(const struct dialogue_part *part, const struct rj_
 void rj_check_offset_fetch_response(const struct dialogue_part *part, const struct rj_check_message *response);
 void rj_offsets_disturbed(const struct dialogue_part *part); /* OffsetDelete, DeleteGroups, TxnOffsetCommit */
 void rj_topics_deleted(struct rj_checker *checker);
+/* Whether the member that this client id stands for sent a Fetch so shortly before that the two may be out of order. */
+bool rj_fetched_just_before(const struct rj_checker *checker, struct rj_string client_id, int64_t time_ms);
 void rj_check_fetch_request(struct rj_checker *checker, struct stream *stream, const struct rj_check_message *message);
 void rj_check_metadata_response(struct rj_checker *checker, const struct rj_metadata_response *response);
 void rj_check_find_coordinator_response(const struct dialogue_part *part, const struct rj_check_message *response);
