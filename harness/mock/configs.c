@@ -83,6 +83,21 @@ static bool describe_settings(struct request *request, const struct setting *set
     return true;
 }
 
+static bool may_describe(const struct request *request,
+                         const struct rj_describe_configs_request_describe_configs_resource *resource,
+                         struct rj_describe_configs_response_describe_configs_result *out)
+{
+    bool is_topic = resource->resource_type == RESOURCE_TOPIC;
+    bool may = is_topic ? mock_may_topic(request, resource->resource_name, RJ_OPERATION_DESCRIBE_CONFIGS)
+                        : mock_may_cluster(request, RJ_OPERATION_DESCRIBE_CONFIGS);
+    if (!may) {
+        out->error_code = is_topic ? RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED : RJ_KAFKA_CLUSTER_AUTHORIZATION_FAILED;
+        out->error_message = is_topic ? RJ_STRING("Topic authorization failed.")
+                                      : RJ_STRING("Cluster authorization failed.");
+    }
+    return may;
+}
+
 enum outcome mock_handle_describe_configs(struct request *request)
 {
     const struct rj_describe_configs_request *asked = request->body;
@@ -96,6 +111,8 @@ enum outcome mock_handle_describe_configs(struct request *request)
         int count = 0;
         out->resource_type = resource->resource_type;
         out->resource_name = resource->resource_name;
+        if (!may_describe(request, resource, out))
+            continue;
         if (resource->resource_type == RESOURCE_TOPIC) {
             if (mock_find_topic(request->cluster, resource->resource_name) == NULL) {
                 out->error_code = RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -133,6 +150,10 @@ enum outcome mock_handle_list_config_resources(struct request *request)
     struct mock_cluster *cluster = request->cluster;
     struct rj_list_config_resources_response *response = mock_new_response(request);
     int32_t broker_count = cluster->options.broker_count;
+    if (response != NULL && !mock_may_cluster(request, RJ_OPERATION_DESCRIBE_CONFIGS)) {
+        response->error_code = RJ_KAFKA_CLUSTER_AUTHORIZATION_FAILED;
+        return mock_answer_request(request, response, RJ_RULE_NONE);
+    }
     if (response == NULL || !NEW_ITEMS(request, response->config_resources, cluster->topic_count + broker_count))
         return OUTCOME_CLOSE;
     int32_t count = 0;

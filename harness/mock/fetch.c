@@ -16,6 +16,13 @@ struct waiting_fetch {
 
 /* ---- One partition ----------------------------------------------------------------------------------------------- */
 
+static bool may_read(const struct request *request, const struct fetch_item *item)
+{
+    struct rj_string name = item->topic ? item->topic->name_view
+                                        : (struct rj_string){item->topic_name, (int32_t)strlen(item->topic_name)};
+    return mock_may_topic(request, name, RJ_OPERATION_READ);
+}
+
 static struct log *item_log(const struct request *request, struct fetch_item *item, int16_t *error)
 {
     struct mock_cluster *cluster = request->cluster;
@@ -28,6 +35,8 @@ static struct log *item_log(const struct request *request, struct fetch_item *it
     struct log *log = item->topic ? mock_find_log(item->topic, item->partition) : NULL;
     if (item->topic == NULL && item->topic_name == NULL)
         *error = RJ_KAFKA_UNKNOWN_TOPIC_ID;
+    else if (mock_rights_of(request) != NULL && !may_read(request, item))
+        *error = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
     else if (log == NULL)
         *error = RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
     else if (request->broker_id >= 0 &&

@@ -290,6 +290,7 @@ static void fill_event(struct request *request, const void *body, uint64_t conne
     event->as.request.client_id = request->client_id;
     event->as.request.client_host = connection ? connection->client_host : RJ_STRING("/127.0.0.1");
     event->as.request.body = body;
+    event->as.request.rights = mock_rights_of(request);
     if (request->api_key == 11) {
         event->entropy = mock_random_uuid(request->cluster);
         event->as.request.subscriptions = join_subscriptions(request);
@@ -308,6 +309,21 @@ static void collect_reply(void *context, const struct rj_reply *reply)
     if (copy != NULL && rj_copy_message(schema, reply->body, arena, copy) == RJ_OK)
         collected->body = copy;
     collected->rule = reply->rule;
+}
+
+/* What a principal must be allowed to do with a group before anything else is looked at. */
+static enum rj_operation operation_on_group(int16_t api_key)
+{
+    switch (api_key) {
+    case 9: case 15: return RJ_OPERATION_DESCRIBE;
+    case 42: case 47: return RJ_OPERATION_DELETE;
+    default: return RJ_OPERATION_READ;
+    }
+}
+
+static bool may_group(const struct request *request, struct rj_string group_id)
+{
+    return mock_may(request, RJ_RESOURCE_GROUP, group_id, operation_on_group(request->api_key));
 }
 
 static bool is_coordinator(const struct request *request, int32_t partition)
@@ -364,7 +380,7 @@ static const void *ask_part(struct request *request, struct rj_string group_id, 
     int32_t partition = rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT);
     struct request part = *request;
     part.body = body;
-    if (is_coordinator(request, partition))
+    if (is_coordinator(request, partition) || !may_group(request, group_id)) /* which any broker refuses */
         return ask_coordinator(&part, partition, body, rule);
     if (*rule == RJ_RULE_NONE)
         *rule = wrong_broker_rule(request->api_key);
@@ -376,8 +392,10 @@ static enum outcome ask_one(struct request *request, struct rj_string group_id)
     struct mock_cluster *cluster = request->cluster;
     struct connection *connection = request->connection;
     int32_t partition = rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT);
-    /* Kafka looks at these ids before it looks for the coordinator, so any broker refuses an empty one with 24. */
-    bool is_judged_anywhere = group_id.len == 0 && request->api_key >= 11 && request->api_key <= 14;
+    /* Kafka looks at these ids before it looks for the coordinator, so any broker refuses an empty one with 24, and at
+     * rights before that. */
+    bool is_judged_anywhere = (group_id.len == 0 && request->api_key >= 11 && request->api_key <= 14) ||
+                              !may_group(request, group_id);
     if (!is_judged_anywhere && !is_coordinator(request, partition))
         return refuse(request, RJ_KAFKA_NOT_COORDINATOR, wrong_broker_rule(request->api_key));
     if (open_coordinator(cluster, partition) == NULL)
@@ -406,13 +424,17 @@ static enum outcome describe_groups(struct request *request)
     enum rj_rule rule = RJ_RULE_NONE;
     if (response == NULL || !NEW_ITEMS(request, response->groups, asked->groups.count))
         return OUTCOME_CLOSE;
-    for (int32_t i = 0; i < asked->groups.count; i++) {
+    int32_t count = 0;
+    for (int32_t i = 0; i < 2 * asked->groups.count; i++) { /* those that rights refuse come first: rule dg-auth */
+        const struct rj_string *group_id = &asked->groups.items[i % asked->groups.count];
+        if (may_group(request, *group_id) != (i >= asked->groups.count))
+            continue;
         struct rj_describe_groups_request one = *asked;
-        one.groups = (struct rj_string_array){&asked->groups.items[i], 1};
-        const struct rj_describe_groups_response *answer = ask_part(request, asked->groups.items[i], &one, &rule);
+        one.groups = (struct rj_string_array){(struct rj_string *)(uintptr_t)group_id, 1};
+        const struct rj_describe_groups_response *answer = ask_part(request, *group_id, &one, &rule);
         if (answer == NULL || answer->groups.count != 1)
             return OUTCOME_CLOSE;
-        response->groups.items[i] = answer->groups.items[0];
+        response->groups.items[count++] = answer->groups.items[0];
     }
     return mock_answer_request(request, response, rule);
 }
@@ -433,12 +455,14 @@ static enum outcome delete_groups(struct request *request)
     if (response == NULL || !NEW_ITEMS(request, response->results, asked->groups_names.count))
         return OUTCOME_CLOSE;
     int32_t count = 0;
-    for (int32_t i = 0; i < asked->groups_names.count; i++) {
-        if (is_among(&asked->groups_names, i))
+    for (int32_t i = 0; i < 2 * asked->groups_names.count; i++) { /* those that rights refuse come last: del-auth */
+        int32_t at = i % asked->groups_names.count;
+        struct rj_string group_id = asked->groups_names.items[at];
+        if (is_among(&asked->groups_names, at) || may_group(request, group_id) != (i < asked->groups_names.count))
             continue; /* rule del-*: a group that is named twice is answered once */
         struct rj_delete_groups_request one = *asked;
-        one.groups_names = (struct rj_string_array){&asked->groups_names.items[i], 1};
-        const struct rj_delete_groups_response *answer = ask_part(request, asked->groups_names.items[i], &one, &rule);
+        one.groups_names = (struct rj_string_array){&asked->groups_names.items[at], 1};
+        const struct rj_delete_groups_response *answer = ask_part(request, group_id, &one, &rule);
         if (answer == NULL || answer->results.count != 1)
             return OUTCOME_CLOSE;
         response->results.items[count++] = answer->results.items[0];
@@ -526,13 +550,39 @@ enum outcome mock_handle_group_request(struct request *request)
 /* ---- FindCoordinator --------------------------------------------------------------------------------------------- */
 
 /* 0: a group; 1 (transactional ids) and 2 (share groups) have no coordinator here. */
-static int16_t key_type_error(const struct request *request, int8_t key_type)
+static int16_t key_error(const struct request *request, int8_t key_type, struct rj_string key)
 {
     if (key_type == 0)
-        return RJ_KAFKA_NONE;
+        return mock_may(request, RJ_RESOURCE_GROUP, key, RJ_OPERATION_DESCRIBE) ? RJ_KAFKA_NONE
+                                                                               : RJ_KAFKA_GROUP_AUTHORIZATION_FAILED;
+    if (key_type == 1 && !mock_may(request, RJ_RESOURCE_TRANSACTIONAL_ID, key, RJ_OPERATION_DESCRIBE))
+        return RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     if (key_type == 1)
         return RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
     return key_type == 2 && request->version >= 6 ? RJ_KAFKA_COORDINATOR_NOT_AVAILABLE : RJ_KAFKA_INVALID_REQUEST;
+}
+
+/* What Kafka says of an error in versions 1 to 3. */
+static struct rj_string coordinator_message(int16_t error_code)
+{
+    switch (error_code) {
+    case RJ_KAFKA_GROUP_AUTHORIZATION_FAILED: return RJ_STRING("Group authorization failed.");
+    case RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED: return RJ_STRING("Transactional Id authorization failed.");
+    case RJ_KAFKA_COORDINATOR_NOT_AVAILABLE: return RJ_STRING("The coordinator is not available.");
+    default: {
+        const char *name = rj_kafka_error_name(error_code);
+        return (struct rj_string){name, (int32_t)strlen(name)};
+    }
+    }
+}
+
+static enum rj_rule coordinator_rule(int16_t error_code)
+{
+    switch (error_code) {
+    case RJ_KAFKA_INVALID_REQUEST: return RJ_RULE_FC_SHARE_VERSION;
+    case RJ_KAFKA_GROUP_AUTHORIZATION_FAILED: return RJ_RULE_FC_AUTH;
+    default: return RJ_RULE_NONE;
+    }
 }
 
 enum outcome mock_handle_find_coordinator(struct request *request)
@@ -540,34 +590,34 @@ enum outcome mock_handle_find_coordinator(struct request *request)
     const struct rj_find_coordinator_request *asked = request->body;
     struct mock_cluster *cluster = request->cluster;
     struct rj_find_coordinator_response *response = mock_new_response(request);
-    int16_t error = key_type_error(request, asked->key_type);
+    enum rj_rule rule = RJ_RULE_NONE;
     int32_t count = request->version >= 4 ? asked->coordinator_keys.count : 1;
     if (response == NULL || !NEW_ITEMS(request, response->coordinators, count))
         return OUTCOME_CLOSE;
     for (int32_t i = 0; i < count; i++) {
         struct rj_find_coordinator_response_coordinator *out = &response->coordinators.items[i];
         out->key = request->version >= 4 ? asked->coordinator_keys.items[i] : asked->key;
-        out->error_code = error;
+        out->error_code = key_error(request, asked->key_type, out->key);
         out->error_message = RJ_EMPTY_STRING;
         out->host = RJ_EMPTY_STRING;
         out->node_id = out->port = -1;
-        if (error != RJ_KAFKA_NONE)
+        if (rule == RJ_RULE_NONE)
+            rule = coordinator_rule(out->error_code);
+        if (out->error_code != RJ_KAFKA_NONE)
             continue;
         out->node_id = cluster->coordinators[rj_coordinator_partition(out->key, OFFSETS_PARTITION_COUNT)].broker_id;
         out->host = mock_advertised_host(cluster);
         out->port = cluster->brokers[out->node_id].port;
     }
     if (request->version < 4) {
-        response->error_code = error;
-        const char *name = rj_kafka_error_name(error);
-        response->error_message = (struct rj_string){name, (int32_t)strlen(name)};
+        response->error_code = response->coordinators.items[0].error_code;
+        response->error_message = coordinator_message(response->error_code);
         response->node_id = response->coordinators.items[0].node_id;
         response->host = response->coordinators.items[0].host;
         response->port = response->coordinators.items[0].port;
         response->coordinators.count = 0;
     }
-    return mock_answer_request(request, response,
-                               error == RJ_KAFKA_INVALID_REQUEST ? RJ_RULE_FC_SHARE_VERSION : RJ_RULE_NONE);
+    return mock_answer_request(request, response, rule);
 }
 
 /* ---- Time, topics, the end --------------------------------------------------------------------------------------- */

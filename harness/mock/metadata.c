@@ -1,11 +1,24 @@
 /* Metadata, DescribeTopicPartitions, DescribeCluster: what the cluster looks like. */
 #include "mock/internal.h"
 
-/* Bits 1 << operation of Kafka's AclOperation: what a principal may do where there is no authorizer. */
-enum {
-    TOPIC_OPERATIONS = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11,
-    CLUSTER_OPERATIONS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
-};
+static int32_t topic_operations(const struct request *request, struct rj_string name)
+{
+    return mock_authorized_operations(mock_rights_of(request), RJ_RESOURCE_TOPIC, name);
+}
+
+/* None, without the right to describe the cluster. */
+static int32_t cluster_operations(const struct request *request)
+{
+    if (!mock_may_cluster(request, RJ_OPERATION_DESCRIBE))
+        return 0;
+    return mock_authorized_operations(mock_rights_of(request), RJ_RESOURCE_CLUSTER, RJ_STRING("kafka-cluster"));
+}
+
+/* Kafka lets either right do. */
+static bool may_create_topic(const struct request *request, struct rj_string name)
+{
+    return mock_may_cluster(request, RJ_OPERATION_CREATE) || mock_may_topic(request, name, RJ_OPERATION_CREATE);
+}
 
 /* Of a failed allocation the count is -1: the answer then cannot be encoded and the connection closes. */
 struct rj_int32_array mock_replicas_of(struct request *request, const struct topic *topic, int32_t partition)
@@ -27,7 +40,7 @@ static bool describe_topic(struct request *request, const struct topic *topic, b
     out->name = topic->name_view;
     out->topic_id = topic->topic_id;
     out->is_internal = topic->is_internal;
-    out->topic_authorized_operations = with_operations ? TOPIC_OPERATIONS : INT32_MIN;
+    out->topic_authorized_operations = with_operations ? topic_operations(request, topic->name_view) : INT32_MIN;
     if (!NEW_ITEMS(request, out->partitions, topic->partition_count))
         return false;
     for (int32_t i = 0; i < topic->partition_count; i++) {
@@ -40,6 +53,20 @@ static bool describe_topic(struct request *request, const struct topic *topic, b
     return true;
 }
 
+static bool describe_topic_by_id(struct request *request, const struct rj_uuid *topic_id, bool with_operations,
+                                 struct rj_metadata_response_topic *out)
+{
+    const struct topic *topic = mock_find_topic_by_id(request->cluster, topic_id);
+    bool may = topic == NULL || mock_may_topic(request, topic->name_view, RJ_OPERATION_DESCRIBE);
+    if (topic != NULL && may)
+        return describe_topic(request, topic, with_operations, out);
+    out->topic_id = *topic_id; /* an id is no secret, the name is */
+    out->error_code = may ? RJ_KAFKA_UNKNOWN_TOPIC_ID : RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+    if (request->version < 12)
+        out->name = RJ_EMPTY_STRING;
+    return true;
+}
+
 /* One topic by name, created where that is asked for and allowed; else by id. */
 static bool describe_asked_topic(struct request *request, const struct rj_metadata_request_topic *asked,
                                  bool may_create, bool with_operations, struct rj_metadata_response_topic *out)
@@ -47,17 +74,16 @@ static bool describe_asked_topic(struct request *request, const struct rj_metada
     struct mock_cluster *cluster = request->cluster;
     out->topic_authorized_operations = INT32_MIN;
     out->name = asked->name;
-    if (rj_string_is_null(asked->name)) {
-        const struct topic *by_id = mock_find_topic_by_id(cluster, &asked->topic_id);
-        if (by_id != NULL)
-            return describe_topic(request, by_id, with_operations, out);
-        out->topic_id = asked->topic_id;
-        out->error_code = RJ_KAFKA_UNKNOWN_TOPIC_ID;
-        if (request->version < 12)
-            out->name = RJ_EMPTY_STRING;
+    if (rj_string_is_null(asked->name))
+        return describe_topic_by_id(request, &asked->topic_id, with_operations, out);
+    const struct topic *topic = mock_find_topic(cluster, asked->name);
+    if (!mock_may_topic(request, asked->name, RJ_OPERATION_DESCRIBE) ||
+        (topic == NULL && may_create && !may_create_topic(request, asked->name))) {
+        out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED; /* whether it exists is not told */
         return true;
     }
-    const struct topic *topic = mock_find_topic(cluster, asked->name);
+    if (topic == NULL && with_operations)
+        out->topic_authorized_operations = topic_operations(request, asked->name);
     if (topic == NULL && !mock_valid_topic_name(asked->name)) {
         out->error_code = RJ_KAFKA_INVALID_TOPIC_EXCEPTION;
         return true;
@@ -94,14 +120,18 @@ enum outcome mock_handle_metadata(struct request *request)
     if (response == NULL || !list_brokers(request, response))
         return OUTCOME_CLOSE;
     if (asked->include_cluster_authorized_operations)
-        response->cluster_authorized_operations = CLUSTER_OPERATIONS;
+        response->cluster_authorized_operations = cluster_operations(request);
     bool with_operations = asked->include_topic_authorized_operations;
     bool is_all = request->version == 0 ? asked->topics.count <= 0 : asked->topics.count < 0;
     if (!NEW_ITEMS(request, response->topics, is_all ? cluster->topic_count : asked->topics.count))
         return OUTCOME_CLOSE;
     bool may_create = cluster->options.auto_create_topics && asked->allow_auto_topic_creation;
-    for (int32_t i = 0; i < response->topics.count; i++) {
-        struct rj_metadata_response_topic *out = &response->topics.items[i];
+    int32_t wanted = response->topics.count;
+    response->topics.count = 0;
+    for (int32_t i = 0; i < wanted; i++) {
+        if (is_all && !mock_may_topic(request, cluster->topics[i]->name_view, RJ_OPERATION_DESCRIBE))
+            continue;
+        struct rj_metadata_response_topic *out = &response->topics.items[response->topics.count++];
         bool ok = is_all ? describe_topic(request, cluster->topics[i], with_operations, out)
                          : describe_asked_topic(request, &asked->topics.items[i], may_create, with_operations, out);
         if (!ok)
@@ -122,7 +152,7 @@ static bool describe_partitions(struct request *request, const struct topic *top
     out->name = topic->name_view;
     out->topic_id = topic->topic_id;
     out->is_internal = topic->is_internal;
-    out->topic_authorized_operations = TOPIC_OPERATIONS;
+    out->topic_authorized_operations = topic_operations(request, topic->name_view);
     if (!NEW_ITEMS(request, out->partitions, count < 0 ? 0 : count))
         return false;
     for (int32_t i = 0; i < out->partitions.count; i++) {
@@ -152,11 +182,14 @@ enum outcome mock_handle_describe_topic_partitions(struct request *request)
         bool is_at_cursor = asked->cursor != NULL && rj_string_equal(asked->cursor->topic_name, name);
         int32_t first = is_at_cursor ? asked->cursor->partition_index : 0;
         const struct topic *topic = mock_find_topic(cluster, name);
+        bool may = mock_may_topic(request, name, RJ_OPERATION_DESCRIBE);
+        if (!may && asked->topics.count == 0)
+            continue;
         struct rj_describe_topic_partitions_response_topic *out = &response->topics.items[count++];
-        if (topic == NULL) {
+        if (topic == NULL || !may) {
             out->name = name;
-            out->error_code = RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-            out->topic_authorized_operations = INT32_MIN;
+            out->error_code = may ? RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION : RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+            out->topic_authorized_operations = may ? topic_operations(request, name) : INT32_MIN;
             continue;
         }
         if (!describe_partitions(request, topic, first < 0 ? 0 : first, left, out))
@@ -196,7 +229,7 @@ enum outcome mock_handle_describe_cluster(struct request *request)
         return mock_answer_request(request, response, RJ_RULE_NONE);
     }
     if (asked->include_cluster_authorized_operations)
-        response->cluster_authorized_operations = CLUSTER_OPERATIONS;
+        response->cluster_authorized_operations = cluster_operations(request);
     if (!NEW_ITEMS(request, response->brokers, cluster->options.broker_count))
         return OUTCOME_CLOSE;
     for (int32_t i = 0; i < response->brokers.count; i++)

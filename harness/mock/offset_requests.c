@@ -113,6 +113,10 @@ enum outcome mock_handle_list_offsets(struct request *request)
             struct rj_list_offsets_response_list_offsets_partition_response *out = &topic->partitions.items[j];
             out->partition_index = in->partition_index;
             out->timestamp = out->offset = out->leader_epoch = -1;
+            if (!mock_may_topic(request, topic->name, RJ_OPERATION_DESCRIBE)) {
+                out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+                continue;
+            }
             struct log *log = find_led_log(request, topic->name, in->partition_index, &out->error_code);
             if (log != NULL)
                 out->error_code = judge_epoch(in->current_leader_epoch);
@@ -145,6 +149,11 @@ enum outcome mock_handle_offset_for_leader_epoch(struct request *request)
             out->partition = in->partition;
             out->leader_epoch = -1;
             out->end_offset = -1;
+            if (!mock_may_topic(request, topic->topic, RJ_OPERATION_DESCRIBE) &&
+                !mock_may_cluster(request, RJ_OPERATION_CLUSTER_ACTION)) {
+                out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+                continue;
+            }
             struct log *log = find_led_log(request, topic->topic, in->partition, &out->error_code);
             if (log != NULL)
                 out->error_code = judge_epoch(in->current_leader_epoch);

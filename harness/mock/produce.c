@@ -186,7 +186,10 @@ static bool produce_topic(struct request *request, const struct rj_produce_reque
         *partition = (struct rj_produce_response_partition_produce_response){
             .index = data->partition_data.items[i].index, .base_offset = -1, .log_append_time_ms = -1,
             .log_start_offset = -1, .current_leader = {.leader_id = -1, .leader_epoch = -1}};
-        if (asked->acks < -1 || asked->acks > 1)
+        if (!mock_may_topic(request, topic ? topic->name_view : data->name, RJ_OPERATION_WRITE) &&
+            (topic != NULL || request->version < 13))
+            partition->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        else if (asked->acks < -1 || asked->acks > 1)
             partition->error_code = RJ_KAFKA_INVALID_REQUIRED_ACKS;
         else if (topic == NULL)
             partition->error_code = request->version >= 13 ? RJ_KAFKA_UNKNOWN_TOPIC_ID
@@ -227,13 +230,27 @@ int64_t mock_next_producer_id(struct mock_cluster *cluster)
     return cluster->storage != NULL ? mock_storage_next_producer_id(cluster) : cluster->next_producer_id++;
 }
 
+/* Whoever may write to some topic needs no right of his own for an idempotent producer (KIP-679). */
+static int16_t judge_rights(const struct request *request, const struct rj_init_producer_id_request *asked)
+{
+    if (!rj_string_is_null(asked->transactional_id))
+        return mock_may(request, RJ_RESOURCE_TRANSACTIONAL_ID, asked->transactional_id, RJ_OPERATION_WRITE)
+                   ? RJ_KAFKA_NONE : RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    bool may = mock_may_cluster(request, RJ_OPERATION_IDEMPOTENT_WRITE) ||
+               mock_is_allowed_somewhere(mock_rights_of(request), RJ_RESOURCE_TOPIC, RJ_OPERATION_WRITE);
+    return may ? RJ_KAFKA_NONE : RJ_KAFKA_CLUSTER_AUTHORIZATION_FAILED;
+}
+
 enum outcome mock_handle_init_producer_id(struct request *request)
 {
     const struct rj_init_producer_id_request *asked = request->body;
     struct rj_init_producer_id_response *response = mock_new_response(request);
     if (response == NULL)
         return OUTCOME_CLOSE;
-    if (rj_string_is_null(asked->transactional_id)) {
+    response->error_code = judge_rights(request, asked);
+    if (response->error_code != RJ_KAFKA_NONE) {
+        response->producer_epoch = -1;
+    } else if (rj_string_is_null(asked->transactional_id)) {
         response->producer_id = mock_next_producer_id(request->cluster);
         response->producer_epoch = response->producer_id < 0 ? -1 : 0;
         response->error_code = response->producer_id < 0 ? RJ_KAFKA_COORDINATOR_NOT_AVAILABLE : RJ_KAFKA_NONE;

@@ -43,9 +43,15 @@ static struct rj_string message_of(int16_t error_code)
     case RJ_KAFKA_INVALID_TOPIC_EXCEPTION: return RJ_STRING("The name is not valid.");
     case RJ_KAFKA_POLICY_VIOLATION: return RJ_STRING("The mock cluster's limit of partitions would be passed.");
     case RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION: return RJ_STRING("There is no such topic.");
+    case RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED: return RJ_STRING("Authorization failed.");
     case RJ_KAFKA_INVALID_REQUEST: return RJ_STRING("The topic is named twice, or has both counts and assignments.");
     default: return RJ_STRING("The request was refused.");
     }
+}
+
+static bool may_create(const struct request *request, struct rj_string name)
+{
+    return mock_may_cluster(request, RJ_OPERATION_CREATE) || mock_may_topic(request, name, RJ_OPERATION_CREATE);
 }
 
 enum outcome mock_handle_create_topics(struct request *request)
@@ -62,16 +68,23 @@ enum outcome mock_handle_create_topics(struct request *request)
         out->name = asked->topics.items[i].name;
         out->num_partitions = out->replication_factor = -1;
         out->configs.count = -1;
-        out->error_code = is_named_twice(asked, out->name)
-                              ? RJ_KAFKA_INVALID_REQUEST
-                              : judge_new_topic(cluster, &asked->topics.items[i], &count, &replication_factor);
+        if (is_named_twice(asked, out->name))
+            out->error_code = RJ_KAFKA_INVALID_REQUEST;
+        else if (!may_create(request, out->name))
+            out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        else
+            out->error_code = judge_new_topic(cluster, &asked->topics.items[i], &count, &replication_factor);
         if (out->error_code == RJ_KAFKA_NONE && !asked->validate_only)
             out->error_code = mock_add_topic(cluster, out->name, count, NULL, false);
         out->error_message = message_of(out->error_code);
         if (out->error_code != RJ_KAFKA_NONE)
             continue;
-        out->num_partitions = count;
-        out->replication_factor = replication_factor;
+        if (mock_may_topic(request, out->name, RJ_OPERATION_DESCRIBE_CONFIGS)) {
+            out->num_partitions = count;
+            out->replication_factor = replication_factor;
+        } else {
+            out->topic_config_error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        }
         out->configs.count = 0;
         struct topic *topic = mock_find_topic(cluster, out->name);
         if (topic != NULL) {
@@ -80,6 +93,23 @@ enum outcome mock_handle_create_topics(struct request *request)
         }
     }
     return mock_answer_request(request, response, RJ_RULE_NONE);
+}
+
+/* Refuses a topic that the principal may not delete. Whoever may not see it either learns no more than he said himself. */
+static bool is_refused(const struct request *request, const struct topic *topic, bool is_by_id,
+                       struct rj_delete_topics_response_deletable_topic_result *out)
+{
+    struct rj_string name = is_by_id && topic != NULL ? topic->name_view : out->name;
+    if ((is_by_id && topic == NULL) || mock_may_cluster(request, RJ_OPERATION_DELETE))
+        return false;
+    bool may_see = mock_may_topic(request, name, RJ_OPERATION_DESCRIBE);
+    if (mock_may_topic(request, name, RJ_OPERATION_DELETE) || (!is_by_id && may_see && topic == NULL))
+        return false;
+    out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+    out->error_message = RJ_STRING("Topic authorization failed.");
+    if (is_by_id && may_see)
+        out->name = name;
+    return true;
 }
 
 enum outcome mock_handle_delete_topics(struct request *request)
@@ -98,6 +128,8 @@ enum outcome mock_handle_delete_topics(struct request *request)
             out->topic_id = asked->topics.items[i].topic_id;
         struct topic *topic = is_by_id ? mock_find_topic_by_id(cluster, &out->topic_id)
                                        : mock_find_topic(cluster, out->name);
+        if (is_refused(request, topic, is_by_id, out))
+            continue;
         if (topic == NULL) {
             out->error_code = is_by_id ? RJ_KAFKA_UNKNOWN_TOPIC_ID : RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
             out->error_message = message_of(RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
@@ -127,6 +159,11 @@ enum outcome mock_handle_create_partitions(struct request *request)
         struct rj_create_partitions_response_create_partitions_topic_result *out = &response->results.items[i];
         out->name = asked->topics.items[i].name;
         struct topic *topic = mock_find_topic(cluster, out->name);
+        if (!mock_may_topic(request, out->name, RJ_OPERATION_ALTER)) {
+            out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+            out->error_message = RJ_NULL_STRING;
+            continue;
+        }
         if (topic == NULL)
             out->error_code = RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         else if (asked->topics.items[i].count <= topic->partition_count)
