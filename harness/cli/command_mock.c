@@ -32,7 +32,8 @@ static const char help[] =
     "  --users FILE                       who may connect, by SASL PLAIN or SCRAM-SHA-256; one a line:\n"
     "                                     NAME PASSWORD [mechanisms=PLAIN,SCRAM-SHA-256] [iterations=N] [salt=BASE64]\n"
     "  --acls FILE                        what they may do, by the rules of Kafka's StandardAuthorizer; one a line:\n"
-    "                                     allow|deny PRINCIPAL HOST OPERATION[,OPERATION...] RESOURCE, super PRINCIPAL\n"
+    "                                     allow|deny PRINCIPAL HOST OPERATION[,OPERATION...] RESOURCE\n"
+    "                                     super PRINCIPAL\n"
     "                                     PRINCIPAL User:NAME or User:*, HOST an address or *, RESOURCE Cluster, or\n"
     "                                     Topic, Group or TransactionalId with NAME, *, or prefixed NAME;\n"
     "                                     without --users everybody is User:ANONYMOUS\n"
@@ -53,8 +54,9 @@ static const char help[] =
 
 enum {
     OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY, OPTION_VERSION,
-    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION, OPTION_RETENTION_CHECK,
-    OPTION_SEGMENT, OPTION_USERS, OPTION_ACLS, OPTION_REAUTH, OPTION_TLS_CERT, OPTION_TLS_KEY, OPTION_HELP,
+    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION,
+    OPTION_RETENTION_CHECK, OPTION_SEGMENT, OPTION_USERS, OPTION_ACLS, OPTION_REAUTH, OPTION_TLS_CERT, OPTION_TLS_KEY,
+    OPTION_HELP,
 };
 
 static const struct option long_options[] = {

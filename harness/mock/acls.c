@@ -12,7 +12,12 @@
 struct acl { char *principal, *host, *name; struct rj_right right; };
 
 /* What was found for one principal and host. Hosts that no entry names are alike. */
-struct found_rights { struct found_rights *next; char *principal, *host; struct rj_right *items; struct rj_rights rights; };
+struct found_rights {
+    struct found_rights *next;
+    char *principal, *host;
+    struct rj_right *items;
+    struct rj_rights rights;
+};
 
 struct mock_acls {
     struct acl *items;
@@ -71,7 +76,8 @@ static bool is_principal(const char *text) { return strncmp(text, "User:", 5) ==
 static bool is_host(const char *text)
 {
     struct in6_addr address;
-    return strcmp(text, "*") == 0 || inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+    return strcmp(text, "*") == 0 || inet_pton(AF_INET, text, &address) == 1 ||
+           inet_pton(AF_INET6, text, &address) == 1;
 }
 
 /* The words from index on: TYPE NAME, TYPE prefixed NAME, TYPE literal NAME, Cluster. */
@@ -137,7 +143,8 @@ static bool take_line(void *context, const struct word_line *line, char *error, 
     const char *what = line->words[0].text;
     if (line->word_count < 2 || !is_principal(line->words[1].text))
         return strcmp(what, "allow") == 0 || strcmp(what, "deny") == 0 || strcmp(what, "super") == 0
-                   ? fault(&reading, 1, "a principal: User:NAME or User:*") : fault(&reading, 0, "allow, deny or super");
+                   ? fault(&reading, 1, "a principal: User:NAME or User:*")
+                   : fault(&reading, 0, "allow, deny or super");
     if (strcmp(what, "super") == 0) {
         if (line->word_count > 2)
             return fault(&reading, 2, "nothing behind the principal");

@@ -116,6 +116,8 @@ static int32_t read_item(struct request *request, const struct waiting_fetch *fe
         out->current_leader.leader_id = mock_partition_leader(request->cluster, item->topic, item->partition);
         out->current_leader.leader_epoch = 0;
     }
+    if (out->error_code == RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED || item->topic == NULL)
+        out->aborted_transactions.count = 0; /* not null: the log was not asked */
     if (out->error_code != RJ_KAFKA_NONE)
         return 0;
     out->high_watermark = out->last_stable_offset = log->end_offset;

@@ -1,5 +1,5 @@
 /* Authentication of a connection, as Kafka's SaslServerAuthenticator has it: first ApiVersions at most once, then
- * SaslHandshake, then the mechanism's tokens, in SaslAuthenticate or (after a handshake of version 0) as bare frames. */
+ * SaslHandshake, then the mechanism's tokens: in SaslAuthenticate, or as bare frames after a handshake of version 0. */
 #include "mock/internal.h"
 #include "mock/sasl_messages.h"
 #include "mock/scram.h"

@@ -7,8 +7,8 @@
 struct scram_exchange;
 
 /* Both return the answer to the client's message: a string in memory of the exchange, valid until the next call; null:
- * the exchange has failed, *why says it to Kafka's client in Kafka's words, and NULL there means that it is told no more
- * than that its credentials are invalid. */
+ * the exchange has failed, *why says it to the client in Kafka's words; NULL there: it is told no more than that its
+ * credentials are invalid. */
 struct rj_string scram_take_first(struct scram_exchange **exchange, struct mock_users *users, struct rj_bytes token,
                                   const char **why);
 /* takes_longer_nonce: one that only ends with the exchange's nonce will do, as in Kafka before 4.0.

@@ -86,6 +86,7 @@ enum outcome mock_handle_create_topics(struct request *request)
             out->topic_config_error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
         }
         out->configs.count = 0;
+        out->topic_id = mock_random_uuid(cluster); /* of one that is only validated too */
         struct topic *topic = mock_find_topic(cluster, out->name);
         if (topic != NULL) {
             topic->replication_factor = replication_factor;
@@ -95,7 +96,7 @@ enum outcome mock_handle_create_topics(struct request *request)
     return mock_answer_request(request, response, RJ_RULE_NONE);
 }
 
-/* Refuses a topic that the principal may not delete. Whoever may not see it either learns no more than he said himself. */
+/* Refuses a topic that the principal may not delete. Who may not see it either learns no more than he said himself. */
 static bool is_refused(const struct request *request, const struct topic *topic, bool is_by_id,
                        struct rj_delete_topics_response_deletable_topic_result *out)
 {
