@@ -75,9 +75,9 @@ class Broker:
 class Member:
     """One running driver and what it reported."""
 
-    def __init__(self, options, group, topic, number):
+    def __init__(self, options, group, topic, number, **settings):
         environment = dict(os.environ, REJOIN_BOOTSTRAP=options.bootstrap, REJOIN_GROUP=group, REJOIN_TOPICS=topic,
-                           REJOIN_CLIENT_ID=f"member-{number}")
+                           REJOIN_CLIENT_ID=f"member-{number}", **settings)
         self.log = tempfile.TemporaryFile(mode="w+")
         self.process = subprocess.Popen(options.driver, shell=True, env=environment, stdout=subprocess.PIPE,
                                         stderr=self.log, text=True, start_new_session=True)

@@ -8,6 +8,7 @@ import struct
 import subprocess
 
 SYN, ACK, FIN = 2, 16, 1
+RAW_IP = 101  # a link type
 
 
 class Message:
@@ -30,18 +31,20 @@ class Stream:
 
 
 def packets(path):
-    """Times and frames of a pcapng file of Ethernet packets, as dumpcap writes it."""
+    """Times and frames of a pcapng file of Ethernet packets, as dumpcap writes it, or of IPv4 packets, as the mock
+    does, which get an Ethernet header here."""
     with open(path, "rb") as file:
         content = file.read()
-    order, at, units = "<", 0, 1000000
+    order, at, units, header = "<", 0, 1000000, b""
     while at + 12 <= len(content):
         kind, length = struct.unpack(order + "II", content[at:at + 8])
         body = content[at + 8:at + length - 4]
         if kind == 1:
+            header = bytes(12) + b"\x08\x00" if struct.unpack(order + "H", body[:2])[0] == RAW_IP else b""
             units = 1000000000 if b"\x09\x00\x01\x00\x09" in body[8:] else 1000000
         if kind == 6:
             _, high, low, captured, _ = struct.unpack(order + "IIIII", body[:20])
-            yield ((high << 32) + low) * 1000000 // units, body[20:20 + captured]
+            yield ((high << 32) + low) * 1000000 // units, header + body[20:20 + captured]
         at += length
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 from confluent_kafka import Consumer, KafkaError
 
@@ -47,6 +48,7 @@ def settings():
     for variable, name in (("REJOIN_SESSION_TIMEOUT_MS", "session.timeout.ms"),
                            ("REJOIN_HEARTBEAT_INTERVAL_MS", "heartbeat.interval.ms"),
                            ("REJOIN_REBALANCE_TIMEOUT_MS", "max.poll.interval.ms"),
+                           ("REJOIN_METADATA_MAX_AGE_MS", "topic.metadata.refresh.interval.ms"),
                            ("REJOIN_COMMIT_INTERVAL_MS", "auto.commit.interval.ms"),
                            ("REJOIN_CLIENT_ID", "client.id"), ("REJOIN_INSTANCE_ID", "group.instance.id")):
         if env.get(variable):
@@ -58,13 +60,22 @@ def settings():
     return chosen
 
 
+def subscribe(consumer, topics):
+    consumer.subscribe(topics.split(","), on_assign=reporter("assigned"), on_revoke=reporter("revoked"),
+                       on_lost=reporter("lost"))
+
+
 def main():
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     consumer = Consumer(settings())
-    consumer.subscribe(os.environ["REJOIN_TOPICS"].split(","), on_assign=reporter("assigned"),
-                       on_revoke=reporter("revoked"), on_lost=reporter("lost"))
+    subscribe(consumer, os.environ["REJOIN_TOPICS"])
+    changed = os.environ.get("REJOIN_CHANGED_TOPICS")
+    change_at = time.monotonic() + int(os.environ.get("REJOIN_CHANGE_AFTER_MS", 0)) / 1000
     while not stopping:
+        if changed and time.monotonic() >= change_at:
+            subscribe(consumer, changed)
+            changed = None
         message = consumer.poll(0.1)
         if message is None:
             continue

@@ -11,6 +11,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -32,6 +33,7 @@ public final class Consumer {
         "REJOIN_SESSION_TIMEOUT_MS", ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG,
         "REJOIN_HEARTBEAT_INTERVAL_MS", ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG,
         "REJOIN_REBALANCE_TIMEOUT_MS", ConsumerConfig.MAX_POLL_INTERVAL_MS_CONFIG,
+        "REJOIN_METADATA_MAX_AGE_MS", ConsumerConfig.METADATA_MAX_AGE_CONFIG,
         "REJOIN_COMMIT_INTERVAL_MS", ConsumerConfig.AUTO_COMMIT_INTERVAL_MS_CONFIG,
         "REJOIN_PROTOCOL", ConsumerConfig.GROUP_PROTOCOL_CONFIG);
 
@@ -114,9 +116,24 @@ public final class Consumer {
         return properties;
     }
 
-    private static void consume(KafkaConsumer<String, String> consumer, List<String> topics) {
-        consumer.subscribe(topics, new Reporter());
+    /** Topics separated by commas, or one pattern that begins with '^'. */
+    private static void subscribe(KafkaConsumer<String, String> consumer, String topics) {
+        if (topics.startsWith("^")) {
+            consumer.subscribe(Pattern.compile(topics), new Reporter());
+        } else {
+            consumer.subscribe(Arrays.asList(topics.split(",")), new Reporter());
+        }
+    }
+
+    private static void consume(KafkaConsumer<String, String> consumer, Map<String, String> env) {
+        subscribe(consumer, env.get("REJOIN_TOPICS"));
+        String changed = env.get("REJOIN_CHANGED_TOPICS");
+        long changeAt = System.nanoTime() + Long.parseLong(env.getOrDefault("REJOIN_CHANGE_AFTER_MS", "0")) * 1000000;
         while (!stopping) {
+            if (changed != null && System.nanoTime() >= changeAt) {
+                subscribe(consumer, changed);
+                changed = null;
+            }
             for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(100))) {
                 say("{\"event\":\"record\",\"topic\":" + quoted(record.topic()) + ",\"partition\":" + record.partition()
                     + ",\"offset\":" + record.offset() + ",\"value\":"
@@ -159,7 +176,7 @@ public final class Consumer {
             Runtime.getRuntime().halt(status[0]);
         }));
         try {
-            consume(consumer, Arrays.asList(env.get("REJOIN_TOPICS").split(",")));
+            consume(consumer, env);
         } catch (WakeupException e) {
             // asked to end
         } catch (RuntimeException e) {
