@@ -17,6 +17,8 @@ void mock_options_init(struct mock_options *options)
             .frame_len = 100 * 1024 * 1024,       /* Kafka's socket.request.max.bytes */
             .connection_count = 20000,            /* below the descriptors that a machine gives; 700 bytes each */
             .unsent_len = 16 * 1024 * 1024,       /* one Fetch answer of a client with default settings, twice */
+            .held_len = (size_t)1024 * 1024 * 1024, /* ten of the longest requests at once */
+            .coordinators_len = (size_t)2 * 1024 * 1024 * 1024, /* a million members, 2 kB each */
             .records_len = (size_t)2 * 1024 * 1024 * 1024, /* a test's records, not a disk's */
             .partition_count = 100000,            /* what a Metadata answer can still carry */
         },

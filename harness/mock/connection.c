@@ -103,9 +103,16 @@ static void connection_freed(uv_handle_t *handle)
     mock_handle_closed(cluster);
 }
 
+static void count_held(struct connection *connection, size_t held_len)
+{
+    connection->cluster->held_len += held_len - connection->held_len;
+    connection->held_len = held_len;
+}
+
 static void unlink_connection(struct connection *connection)
 {
     struct mock_cluster *cluster = connection->cluster;
+    count_held(connection, 0);
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     if (connection->previous != NULL)
@@ -179,6 +186,25 @@ static void write_done(uv_write_t *request, int status)
     mock_flush_connections(connection->cluster);
 }
 
+/* Counts what the connection holds. Where all hold too much it is the one with most that goes, whoever it was that came
+ * last: a client that takes its answers and ends its frames has next to nothing. */
+static void bound_held(struct connection *connection)
+{
+    struct mock_cluster *cluster = connection->cluster;
+    if (!connection->is_closing)
+        count_held(connection, connection->in.capacity + connection->out.capacity + connection->writing_len);
+    while (cluster->held_len > cluster->options.limits.held_len) {
+        struct connection *most = cluster->connections;
+        for (struct connection *one = most; one != NULL; one = one->next)
+            if (one->held_len > most->held_len)
+                most = one;
+        mock_log_line(cluster, "%s: all connections hold %zu bytes of unfinished frames and answers not taken, the limit "
+                               "is %zu; this one with most, %zu, is closed", most->peer, cluster->held_len,
+                      cluster->options.limits.held_len, most->held_len);
+        mock_close_connection(most, MOCK_CLOSED_LIMIT);
+    }
+}
+
 /* The kernel takes no more now: what is left goes to libuv, which writes it when it can. */
 static bool write_later(struct connection *connection, size_t written_len)
 {
@@ -234,6 +260,7 @@ void mock_flush_connections(struct mock_cluster *cluster)
             mock_close_connection(connection, MOCK_CLOSED_LIMIT);
         if (connection->out.len > 0 && !connection->is_closing)
             flush_connection(connection);
+        bound_held(connection);
         if (cluster->has_news)
             mock_wake_fetches(cluster);
     }
@@ -495,6 +522,8 @@ static void read_done(uv_stream_t *stream, ssize_t read_len, const uv_buf_t *buf
             mock_close_connection(connection, MOCK_CLOSED_LIMIT);
         adjust_reading(connection);
     }
+    connection->heard_ms = (int64_t)uv_now(cluster->loop);
+    bound_held(connection);
     mock_flush_connections(cluster);
 }
 
@@ -530,6 +559,31 @@ static void connection_refused(uv_handle_t *handle)
     mock_handle_closed(cluster);
 }
 
+/* The one that was silent longest and waits for no answer; NULL: all wait. */
+static struct connection *most_silent(const struct mock_cluster *cluster)
+{
+    struct connection *found = NULL;
+    for (struct connection *one = cluster->connections; one != NULL; one = one->next)
+        if (one->parked == PARKED_NOT && (found == NULL || one->heard_ms < found->heard_ms))
+            found = one;
+    return found;
+}
+
+/* Whether there is room for one more, if need be instead of another one. */
+static bool make_room(struct mock_cluster *cluster, const struct broker *broker)
+{
+    if (cluster->connection_count < cluster->options.limits.connection_count)
+        return true;
+    struct connection *silent = most_silent(cluster);
+    mock_log_line(cluster, "broker %d: %u connections are open, the limit; %s%s is closed",
+                  (int)(broker - cluster->brokers), cluster->connection_count,
+                  silent != NULL ? "the most silent, " : "all wait for answers; the next one",
+                  silent != NULL ? silent->peer : "");
+    if (silent != NULL)
+        mock_close_connection(silent, MOCK_CLOSED_LIMIT);
+    return silent != NULL;
+}
+
 void mock_accept_connection(uv_stream_t *listener, int status)
 {
     struct broker *broker = listener->data;
@@ -540,16 +594,13 @@ void mock_accept_connection(uv_stream_t *listener, int status)
     connection->cluster = cluster;
     uv_tcp_init(cluster->loop, &connection->handle);
     cluster->open_handles++;
-    bool is_full = cluster->connection_count >= cluster->options.limits.connection_count;
-    if (uv_accept(listener, (uv_stream_t *)&connection->handle) != 0 || is_full) {
-        if (is_full)
-            mock_log_line(cluster, "broker %d: %u connections are open, the limit; the next one is closed",
-                     (int)(broker - cluster->brokers), cluster->connection_count);
+    if (uv_accept(listener, (uv_stream_t *)&connection->handle) != 0 || !make_room(cluster, broker)) {
         uv_close((uv_handle_t *)&connection->handle, connection_refused);
         return;
     }
     connection->broker_id = (int32_t)(broker - cluster->brokers);
     connection->id = ++cluster->last_connection_id;
+    connection->heard_ms = (int64_t)uv_now(cluster->loop);
     int len = sizeof(connection->peer_address);
     uv_tcp_getpeername(&connection->handle, (struct sockaddr *)&connection->peer_address, &len);
     len = sizeof(connection->local_address);

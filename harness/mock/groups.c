@@ -163,13 +163,33 @@ static bool store_append(struct mock_cluster *cluster, int32_t partition, const 
 
 /* ---- Steps ------------------------------------------------------------------------------------------------------- */
 
+static void *coordinator_alloc(void *context, size_t size)
+{
+    struct mock_cluster *cluster = context;
+    if (size > cluster->options.limits.coordinators_len - cluster->coordinators_len)
+        return NULL;
+    void *memory = rejoin_heap.alloc(rejoin_heap.context, size);
+    if (memory != NULL)
+        cluster->coordinators_len += size;
+    return memory;
+}
+
+static void coordinator_free(void *context, void *memory, size_t size)
+{
+    struct mock_cluster *cluster = context;
+    if (memory != NULL)
+        cluster->coordinators_len -= size;
+    rejoin_heap.free(rejoin_heap.context, memory, size);
+}
+
 static struct coordinator *open_coordinator(struct mock_cluster *cluster, int32_t partition)
 {
     struct coordinator *coordinator = &cluster->coordinators[partition];
     if (coordinator->coord == NULL) {
         if (!make_offsets_topic(cluster))
             return NULL;
-        if (rj_coord_create(&coordinator->coord, &rejoin_heap, &cluster->options.limits.coordinator,
+        cluster->coordinator_allocator = (struct rj_allocator){coordinator_alloc, coordinator_free, cluster};
+        if (rj_coord_create(&coordinator->coord, &cluster->coordinator_allocator, &cluster->options.limits.coordinator,
                             &cluster->config) != RJ_OK) {
             coordinator->coord = NULL;
             return NULL;

@@ -79,6 +79,8 @@ struct connection {
     struct buffer in;       /* bytes behind the last frame that was taken */
     struct buffer out;      /* answers, not yet given to the kernel */
     size_t writing_len;     /* in uv_write requests */
+    size_t held_len;        /* its part of the cluster's held_len */
+    int64_t heard_ms;       /* when bytes came last, on the loop's clock */
 
     uint32_t frame_limit;   /* the longest frame it may send, less before it is authenticated */
     const struct rj_rights *rights; /* what its principal may do; NULL: everything */
@@ -146,6 +148,9 @@ struct mock_cluster {
     struct connection *connections;
     uint32_t connection_count;
     uint64_t last_connection_id;
+    size_t held_len;         /* limits.held_len is about it */
+    struct rj_allocator coordinator_allocator;
+    size_t coordinators_len;
     struct connection *buckets[1024];
     struct connection *dirty;
     uint8_t *read_buffer; /* READ_BUFFER_LEN bytes, for connections with nothing left over */

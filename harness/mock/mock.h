@@ -20,8 +20,12 @@ struct mock_topic { const char *name; int32_t partition_count; };
 /* What a peer can make the cluster keep. Reasons stand at mock_options_init. */
 struct mock_limits {
     uint32_t frame_len;            /* a larger request closes its connection before it is read; 100 MiB as Kafka */
-    uint32_t connection_count;     /* over all brokers; the next one is closed at once */
+    uint32_t connection_count;     /* over all brokers; the next one takes the place of the one that was silent longest,
+                                      of those whose request is not parked, or is closed at once */
     size_t unsent_len;             /* answers that a connection has not taken; it is not read until it has */
+    size_t held_len;               /* frames that are not whole and answers that are not taken, of all connections
+                                      together; beyond it the connection that holds most is closed */
+    size_t coordinators_len;       /* what all coordinators hold together; then they answer 15 by rule limit-memory */
     size_t records_len;            /* of all topics together; then Produce answers 56 KAFKA_STORAGE_ERROR */
     int32_t partition_count;       /* of all topics together */
     struct rj_limits coordinator;  /* of each of the 50 coordinators */
