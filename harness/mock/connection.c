@@ -141,7 +141,8 @@ void mock_close_connection(struct connection *connection, enum mock_connection_e
     unlink_connection(connection);
     if (connection->tls != NULL)
         mock_tls_seal(connection, true);
-    if (why != MOCK_CLOSED_BY_PEER && connection->out.len > 0 && connection->writing_len == 0) {
+    /* A peer that ended its TLS still waits for the end of ours. */
+    if ((why != MOCK_CLOSED_BY_PEER || connection->tls != NULL) && connection->out.len > 0 && connection->writing_len == 0) {
         uv_buf_t bytes = uv_buf_init((char *)connection->out.data, (unsigned)connection->out.len);
         uv_try_write((uv_stream_t *)&connection->handle, &bytes, 1); /* answers to what came before are due */
     }

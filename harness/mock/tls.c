@@ -165,11 +165,11 @@ static bool goes_on(struct connection *connection, int result)
     int error = openssl.SSL_get_error(tls->ssl, result);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return true;
-    tls->is_broken = true;
     if (error == SSL_ERROR_ZERO_RETURN) {
         mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
         return false;
     }
+    tls->is_broken = true;
     mock_log_line(connection->cluster, "%s: TLS %s: %s; connection closed", connection->peer,
                   tls->is_open ? "failed" : "handshake failed", reason());
     mock_close_connection(connection, MOCK_CLOSED_MALFORMED);

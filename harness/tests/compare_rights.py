@@ -178,7 +178,7 @@ def describe_cluster(v):
 def create_topics(v):
     for name in ("new-made", "new-seen", "t-1", "old-new"):
         yield {"topics": [{"name": name, "numPartitions": 2, "replicationFactor": 1}], "timeoutMs": 9000,
-               "validateOnly": True}
+               **({"validateOnly": True} if v >= 1 else {"-only-refused": True})}
 
 
 def create_partitions(v):

@@ -102,12 +102,12 @@ class Scram:
     def first(self):
         return b"n,," + self.bare
 
-    def final(self, server_first, proof=None):
+    def final(self, server_first, proof=None, nonce_before=b""):
         self.fields = dict(part.split(b"=", 1) for part in server_first.split(b","))
         salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), base64.b64decode(self.fields[b"s"]),
                                      int(self.fields[b"i"]))
         client_key = hmac.digest(salted, b"Client Key", "sha256")
-        without_proof = b"c=biws,r=" + self.fields[b"r"]
+        without_proof = b"c=biws,r=" + nonce_before + self.fields[b"r"]
         signed = self.bare + b"," + server_first + b"," + without_proof
         signature = hmac.digest(hashlib.sha256(client_key).digest(), signed, "sha256")
         self.expected = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
