@@ -244,7 +244,7 @@ static bool match_left_member(const struct scn_run *run, const json_t *element, 
     char *error = scn_cut_piece(piece, ':'), *instance = scn_cut_piece(piece, '/');
     int16_t code = 0;
     json_t *id = scn_text_value(run, piece), *with = instance ? scn_text_value(run, instance) : json_null();
-    bool same = has_text(element, "memberId", id) && has_text(element, "groupInstanceId", with)
+    bool same = (strcmp(piece, "*") == 0 || has_text(element, "memberId", id)) && has_text(element, "groupInstanceId", with)
                 && (error == NULL || scn_error_by_name(error, &code))
                 && json_integer_value(json_object_get(element, "errorCode")) == code;
     json_decref(id);
@@ -258,7 +258,7 @@ static bool match_element(const struct scn_run *run, const json_t *element, cons
     char *state = scn_cut_piece(piece, ':');
     json_t *id = scn_text_value(run, piece);
     const char *found = json_string_value(json_object_get(element, "groupState"));
-    bool same = has_text(element, key, id) && (state == NULL || (found != NULL && strcmp(found, state) == 0));
+    bool same = (strcmp(piece, "*") == 0 || has_text(element, key, id)) && (state == NULL || (found != NULL && strcmp(found, state) == 0));
     json_decref(id);
     return same;
 }

@@ -10,8 +10,8 @@ const char scenario_grammar[] =
     "# keeps RULE: SENTENCE         first line: the rule is kept here, and all goes well\n"
     "\n"
     "Before the first step, in any order, each as often as needed:\n"
-    "  config NAME=VALUE...         settings of the broker; otherwise initial-delay=300ms min-session=1s\n"
-    "                               retention-check=1s and Kafka's defaults. Also max-session max-size retention\n"
+    "  config NAME=VALUE...         settings of the broker; otherwise initial-delay=300ms, min-session=1s and\n"
+    "                               Kafka's defaults. Also max-session max-size retention retention-check\n"
     "                               metadata-max commit-timeout (Kafka's), new-member-timeout limit-groups (ours)\n"
     "  topic NAME COUNT             a topic with that many partitions\n"
     "  member NAME FIELD=VALUE...   what NAME sends unless a line says otherwise; also client=NAME\n"
@@ -36,7 +36,8 @@ const char scenario_grammar[] =
     "  unload, loading, loaded      the halves of it: gone; back, but still loading; done\n"
     "  fail-append ERROR [COUNT]    the next writes of the coordinator fail\n"
     "  hold-appends, release-appends  writes get no result until released\n"
-    "  deny OPERATION TYPE [NAME]   from now on the principal may do all but this (READ GROUP g)\n"
+    "  deny OPERATION TYPE [NAME]   from now on the principal may do all but this (READ GROUP g); also\n"
+    "  deny everything | nothing\n"
     "  force GROUP Dead | Empty     a state that no request leads to\n"
     "  inactive                     the coordinator has not started\n"
     "  set NAME=VALUE               a setting of `config` changes\n"
@@ -59,7 +60,8 @@ const char scenario_grammar[] =
     "EXPECTED is any of these, all of which must hold:\n"
     "  NONE  ILLEGAL_GENERATION     the error: that of the answer, else those of all its parts; NONE: no error anywhere\n"
     "  NAME=VALUE                   a field, by Kafka's JSON name or a short one; inner ones as members.0.memberId\n"
-    "  members=$m1,$m2  groups=g    these and no others, in any order; LeaveGroup: members=$m1:NONE,/y:UNKNOWN_MEMBER_ID\n"
+    "  members=$m1,$m2  groups=g    these and no others, in any order, * for any; LeaveGroup:\n"
+    "                               members=$m1:NONE,/y:UNKNOWN_MEMBER_ID\n"
     "  t-0=5  t-0=5:text  t-0=none  t-0=ERROR   the committed offset, or the error, of a partition\n"
     "  g=ERROR                      DeleteGroups, DescribeGroups: the error of that group\n"
     "  {JSON}                       the answer has all of this\n"
@@ -84,7 +86,7 @@ const struct scn_verb_row scn_verbs[SCN_VERB_COUNT] = {
     [SCN_FAIL_APPEND] = {"fail-append", SCN_CORE | SCN_MOCK, 1, 2, false, "ERROR [COUNT]"},
     [SCN_HOLD_APPENDS] = {"hold-appends", SCN_CORE, 0, 0, false, "nothing"},
     [SCN_RELEASE_APPENDS] = {"release-appends", SCN_CORE, 0, 0, false, "nothing"},
-    [SCN_DENY] = {"deny", SCN_CORE, 2, 3, false, "OPERATION TYPE [NAME]"},
+    [SCN_DENY] = {"deny", SCN_CORE, 1, 3, false, "OPERATION TYPE [NAME], everything or nothing"},
     [SCN_FORCE] = {"force", SCN_CORE, 2, 2, false, "GROUP Dead or GROUP Empty"},
     [SCN_INACTIVE] = {"inactive", SCN_CORE, 0, 0, false, "nothing"},
     [SCN_SET] = {"set", SCN_CORE, 1, 1, false, "NAME=VALUE"},
@@ -97,7 +99,7 @@ const struct scn_setting_row scn_settings[SCN_SETTING_COUNT] = {
     [SCN_MAX_SESSION] = {"max-session", "group.max.session.timeout.ms", true, 1800000, EVERYWHERE, "a time"},
     [SCN_MAX_SIZE] = {"max-size", "group.max.size", false, INT32_MAX, EVERYWHERE, "a number"},
     [SCN_RETENTION] = {"retention", "offsets.retention.minutes", true, 604800000, EVERYWHERE, "a time in whole minutes"},
-    [SCN_RETENTION_CHECK] = {"retention-check", "offsets.retention.check.interval.ms", true, 1000, EVERYWHERE,
+    [SCN_RETENTION_CHECK] = {"retention-check", "offsets.retention.check.interval.ms", true, 600000, EVERYWHERE,
                              "a time"},
     [SCN_METADATA_MAX] = {"metadata-max", "offset.metadata.max.bytes", false, 4096, EVERYWHERE, "a number"},
     [SCN_COMMIT_TIMEOUT] = {"commit-timeout", "offsets.commit.timeout.ms", true, 5000, EVERYWHERE, "a time"},

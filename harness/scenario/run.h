@@ -20,6 +20,7 @@ struct scn_exchange {
     int16_t api_key, version;
     int32_t correlation_id;
     int64_t sent_ms, answered_ms;
+    int64_t arrived_ms;    /* at the target, as far as one can know; 0: not yet */
     bool answered, closed; /* closed: the connection was, instead */
     bool consumed;         /* a step has looked at it */
     json_t *body;          /* of the answer, with the names of the scenario */
@@ -35,7 +36,7 @@ struct scn_target {
     const char *name;        /* "core" */
     bool is_exact;           /* virtual time: answers come to the millisecond */
     bool tells_rules;
-    int64_t settle_ms;       /* how long a request that is not answered at once needs to arrive */
+    int64_t settle_ms;       /* from "arrived" until a request that is not answered at once has had its effect */
     int64_t (*now_ms)(struct scn_run *run);
     /* Both may call scn_run_take_answer before they return. body is the caller's. False: run->why says why not. */
     bool (*send)(struct scn_run *run, struct scn_exchange *exchange, const json_t *body);

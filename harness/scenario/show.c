@@ -23,20 +23,32 @@ static void show_error(int64_t code, struct rejoin_buffer *out)
         rejoin_buffer_format(out, "%d", (int)code);
 }
 
-/* $name of whoever has that value; NULL: nobody. Actors and topics first, in order. */
+/* $name of whoever had that value first; NULL: nobody. */
 static const char *name_of(const struct scn_run *run, const json_t *value)
 {
     const char *name;
     json_t *one;
     if (!json_is_string(value) || json_string_length(value) < 8)
         return NULL;
-    for (int i = 0; i < run->scenario->actor_count; i++)
-        if ((one = json_object_get(run->names, run->scenario->actors[i].name)) != NULL && json_equal(one, value))
-            return run->scenario->actors[i].name;
-    json_object_foreach (run->names, name, one)
+    json_object_foreach (run->names, name, one) /* in the order in which they were learned */
         if (json_equal(one, value))
             return name;
     return NULL;
+}
+
+/* A member id that a broker has made: it is another one every time. */
+static bool is_made_up(const json_t *value)
+{
+    enum { UUID_LEN = 36 };
+    static const int dashes[] = {8, 13, 18, 23};
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    if (len <= UUID_LEN)
+        return false;
+    for (size_t i = 0; i < sizeof(dashes) / sizeof(dashes[0]); i++)
+        if (text[len - UUID_LEN + (size_t)dashes[i]] != '-')
+            return false;
+    return true;
 }
 
 static bool is_plain(const char *text)
@@ -105,6 +117,8 @@ static void show_value(const struct scn_run *run, const struct rj_schema_field *
     const char *name = name_of(run, value);
     if (name != NULL) {
         rejoin_buffer_format(out, "$%s", name);
+    } else if (is_made_up(value)) {
+        rejoin_buffer_text(out, "*");
     } else if (json_is_string(value) && field->type == RJ_TYPE_BYTES) {
         show_bytes(json_string_value(value), out);
     } else if (json_is_string(value)) {
@@ -200,12 +214,12 @@ static int show_partitions(const struct scn_run *run, const struct scn_exchange 
     return count;
 }
 
-/* g=ERROR of DeleteGroups. */
-static void show_results(const struct scn_exchange *exchange, struct rejoin_buffer *out)
+/* g=ERROR of DeleteGroups and DescribeGroups. */
+static void show_results(const struct scn_exchange *exchange, const char *list, struct rejoin_buffer *out)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach (json_object_get(exchange->body, "results"), i, one) {
+    json_array_foreach (json_object_get(exchange->body, list), i, one) {
         blank(out);
         rejoin_buffer_format(out, "%s=", json_string_value(json_object_get(one, "groupId")));
         show_error(json_integer_value(json_object_get(one, "errorCode")), out);
@@ -273,18 +287,23 @@ static void show_all(const struct scn_run *run, const struct scn_exchange *excha
         break;
     case 14: show_filled(run, exchange, "assignment", out); break;
     case 15:
+        if (json_array_size(json_object_get(exchange->body, "groups")) != 1) {
+            show_results(exchange, "groups", out);
+            break;
+        }
         show_filled(run, exchange, "state", out);
         show_filled(run, exchange, "protocol", out);
-        if (json_array_size(json_object_get(exchange->body, "groups")) == 1)
-            show_list(run, exchange, "members", out);
+        show_list(run, exchange, "members", out);
         break;
     case 16:
         if (code == 0)
             show_list(run, exchange, "groups", out);
         break;
-    case 42: show_results(exchange, out); break;
+    case 42: show_results(exchange, "results", out); break;
     default: break;
     }
+    if (out->len == 0)
+        show_error(code, out);
 }
 
 /* ---- What an expectation names ----------------------------------------------------------------------------------- */

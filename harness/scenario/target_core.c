@@ -10,6 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef REJOIN_KNOCKOUT
+enum { TRACES = true };
+#else
+enum { TRACES = false };
+#endif
+
 struct core_host {
     struct core_session session;
     char *text;   /* what the session has printed */
@@ -38,6 +44,11 @@ static void take_answer(struct scn_run *run, json_t *line)
 static void take_line(struct scn_run *run, json_t *line)
 {
     const json_t *error = json_object_get(line, "error"), *change = json_object_get(line, "change");
+    const json_t *met = json_object_get(json_object_get(line, "trace"), "rules"), *one;
+    size_t i;
+    json_array_foreach (met, i, one) /* in the knock-out build */
+        run->seen_rules[rj_rule_by_id((struct rj_string){json_string_value(one), (int32_t)json_string_length(one)})] =
+            true;
     if (json_object_get(line, "corr") != NULL)
         take_answer(run, line);
     else if (change != NULL) {
@@ -129,6 +140,9 @@ static enum scn_control control_topic(struct scn_run *run, const struct scn_step
 
 static json_t *deny_op(const struct scn_step *step)
 {
+    if (step->fields.count == 1)
+        return strcmp(step->fields.items[0].value, "nothing") == 0 ? json_pack("{s:s, s:[]}", "op", "deny", "rules")
+                                                                   : json_pack("{s:s}", "op", "deny");
     json_t *rule = json_pack("{s:s, s:s}", "op", step->fields.items[0].value, "type", step->fields.items[1].value);
     if (step->fields.count > 2)
         json_object_set_new(rule, "name", json_string(step->fields.items[2].value));
@@ -204,8 +218,8 @@ static bool configure(struct scn_run *run, const char *kafka_version)
     }
     json_object_set_new(properties, "group.new.member.join.timeout.ms",
                         json_integer(scenario->settings[SCN_NEW_MEMBER_TIMEOUT]));
-    json_t *op = json_pack("{s:s, s:i, s:s, s:o, s:b}", "op", "config", "seed", 7, "kafka_version", kafka_version,
-                           "props", properties, "changes", true);
+    json_t *op = json_pack("{s:s, s:i, s:s, s:o, s:b, s:b}", "op", "config", "seed", 7, "kafka_version",
+                           kafka_version, "props", properties, "changes", true, "trace", TRACES);
     if (scenario->settings[SCN_LIMIT_GROUPS] > 0)
         json_object_set_new(op, "limit_groups", json_integer(scenario->settings[SCN_LIMIT_GROUPS]));
     if (!operate(run, op))

@@ -118,12 +118,17 @@ static void take_bytes(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
     }
 }
 
-struct write { uv_write_t request; struct rejoin_buffer bytes; };
+struct write { uv_write_t request; struct rejoin_buffer bytes; struct wire_run *run; int connection; };
 
 static void written(uv_write_t *request, int status)
 {
-    (void)status; /* a connection that broke ends the reading too */
     struct write *write = (struct write *)request;
+    struct wire_run *run = write->run;
+    /* A broker does not say when it has read it. (The mock does.) A connection that broke ends the reading too. */
+    if (status == 0 && !run->is_over && run->wire->kind == SCN_BROKER)
+        for (struct scn_exchange *one = run->run->exchanges; one != NULL; one = one->next)
+            if (one->connection == write->connection && one->arrived_ms == 0)
+                one->arrived_ms = wire_now_ms(run->run);
     rejoin_buffer_free(&write->bytes);
     free(write);
 }
@@ -132,10 +137,10 @@ static void written(uv_write_t *request, int status)
 static void write_bytes(struct wire_connection *connection, struct rejoin_buffer bytes)
 {
     struct write *write = rejoin_alloc_zeroed(1, sizeof(*write));
-    write->bytes = bytes;
+    *write = (struct write){.bytes = bytes, .run = connection->run, .connection = connection->index};
     uv_buf_t buffer = uv_buf_init((char *)bytes.data, (unsigned)bytes.len);
     if (uv_write(&write->request, (uv_stream_t *)&connection->handle, &buffer, 1, written) != 0)
-        written(&write->request, 0);
+        written(&write->request, UV_ECANCELED);
 }
 
 static void connected(uv_connect_t *request, int status)

@@ -266,5 +266,5 @@ static enum scn_control broker_control(struct scn_run *run, const struct scn_ste
 }
 
 const struct scn_target scn_broker_target = {
-    .kind = SCN_BROKER, .name = "a broker", .settle_ms = 25, .now_ms = wire_now_ms, .send = wire_send,
+    .kind = SCN_BROKER, .name = "a broker", .settle_ms = 60, .now_ms = wire_now_ms, .send = wire_send,
     .disconnect = wire_disconnect, .control = broker_control};

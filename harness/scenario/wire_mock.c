@@ -16,10 +16,13 @@ enum { ELSEWHERE_BROKER = 1, LOADING_MS = 3600000 };
 static void see_frame(void *context, const struct mock_frame *frame)
 {
     struct wire_run *run = context;
-    struct scn_exchange *exchange =
-        frame->is_response ? scn_run_exchange(run->run, frame->correlation_id) : NULL;
+    struct scn_exchange *exchange = scn_run_exchange(run->run, frame->correlation_id);
     if (exchange == NULL)
         return;
+    if (!frame->is_response) {
+        exchange->arrived_ms = wire_now_ms(run->run);
+        return;
+    }
     exchange->knows_rule = true;
     exchange->rule = frame->rule;
 }
@@ -95,6 +98,15 @@ static void aim(struct wire_run *run)
                                     .sin_port = htons(mock_port(run->mock, mock_coordinator_of(run->mock, "g")))};
 }
 
+/* Only then is there need of another broker. */
+static bool moves_away(const struct scenario *scenario)
+{
+    for (int i = 0; i < scenario->step_count; i++)
+        if (scenario->steps[i].verb == SCN_UNLOAD)
+            return true;
+    return false;
+}
+
 bool wire_mock_open(struct wire_run *run)
 {
     const struct scenario *scenario = run->run->scenario;
@@ -107,7 +119,7 @@ bool wire_mock_open(struct wire_run *run)
     for (int i = 0; i < scenario->topic_count; i++)
         topics[i] = (struct mock_topic){scenario->topics[i].name, scenario->topics[i].partition_count};
     options.kafka_version = run->wire->options->kafka_version;
-    options.broker_count = 2;
+    options.broker_count = moves_away(scenario) ? 2 : 1;
     options.topics = topics;
     options.topic_count = scenario->topic_count;
     options.config = &config;
@@ -123,7 +135,7 @@ bool wire_mock_open(struct wire_run *run)
     mock_add_observer(run->mock, &run->observer);
     for (int i = 0; i < scenario->topic_count; i++)
         learn_topic(run, scenario->topics[i].name);
-    for (const char *group = "abcdefgh"; *group != 0; group++)
+    for (const char *group = "abcdefgh"; *group != 0; group++) /* all on the broker that is asked */
         mock_move_coordinator(run->mock, (const char[]){*group, 0}, 0, 0);
     aim(run);
     return is_served(run);
@@ -177,5 +189,5 @@ static enum scn_control mock_control(struct scn_run *run, const struct scn_step 
 }
 
 const struct scn_target scn_mock_target = {
-    .kind = SCN_MOCK, .name = "the mock", .tells_rules = true, .settle_ms = 5, .now_ms = wire_now_ms,
+    .kind = SCN_MOCK, .name = "the mock", .tells_rules = true, .settle_ms = 1, .now_ms = wire_now_ms,
     .send = wire_send, .disconnect = wire_disconnect, .control = mock_control};
