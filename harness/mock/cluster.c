@@ -140,6 +140,7 @@ static void timer_fired(uv_timer_t *timer)
     if (cluster->depth == 0)
         rj_arena_reset(&cluster->arena);
     mock_coordinators_tick(cluster, now_ms, &next_ms);
+    mock_transactions_tick(cluster, now_ms, &next_ms);
     mock_fetches_tick(cluster, now_ms, &next_ms);
     mock_release_due(cluster, now_ms, &next_ms);
     mock_wake_at(cluster, next_ms);
@@ -311,6 +312,7 @@ enum mock_start mock_start(struct mock_cluster **out, uv_loop_t *loop, const str
     rj_arena_init(&cluster->ask_arena, &rejoin_heap, ARENA_LIMIT_LEN);
     cluster->read_buffer = rejoin_alloc(READ_LEN);
     cluster->next_producer_id = 1000;
+    mock_transactions_begin(cluster);
     cluster->timer_ms = INT64_MAX;
     uv_timer_init(loop, &cluster->timer);
     cluster->timer.data = cluster;
@@ -348,6 +350,7 @@ static void free_cluster(struct mock_cluster *cluster)
     void *context = cluster->stopped_context;
     mock_free_sessions(cluster);
     mock_free_topics(cluster);
+    mock_transactions_free(&cluster->transactions);
     if (cluster->storage != NULL)
         mock_storage_free(cluster);
     mock_faults_free(cluster->faults);

@@ -64,24 +64,50 @@ static bool each_batch(const struct log *log, bool (*take)(void *context, const 
     return true;
 }
 
+/* What a transaction wrote counts once it is committed: what was aborted and the markers go, and what is behind the
+ * stable offset stays as it is, whether its transaction is open or not. */
+static bool is_open_end(const struct log *log, const struct rj_record_batch *batch)
+{
+    return batch->base_offset >= mock_log_stable_offset(log);
+}
+
+static bool counts(const struct log *log, const struct rj_record_batch *batch)
+{
+    bool is_aborted = (batch->attributes & RJ_BATCH_TRANSACTIONAL) != 0 &&
+                      mock_producer_aborted(&log->producers, batch->producer_id, batch->base_offset);
+    return (batch->attributes & RJ_BATCH_CONTROL) == 0 && !is_aborted;
+}
+
+struct noting { const struct log *log; struct newest_table *newest; };
+
 static bool note_batch(void *context, const struct rj_record_batch *batch)
 {
+    struct noting *noting = context;
+    if (is_open_end(noting->log, batch) || !counts(noting->log, batch))
+        return true;
     struct rj_record_reader reader;
     struct rj_record record;
     bool more = true;
     rj_record_reader_init(&reader, batch, batch->records);
     while (rj_record_next(&reader, &record, &more, NULL) == RJ_OK && more)
-        if (!note_newest(context, &record))
+        if (!note_newest(noting->newest, &record))
             return false;
     return true;
 }
 
-struct rewriting { const struct newest_table *newest; struct log *to; struct buffer *scratch; };
+struct rewriting { const struct log *from; const struct newest_table *newest; struct log *to; struct buffer *scratch; };
 
 /* The records of the batch that are still the newest of their keys, as a batch at their offsets. */
 static bool keep_batch(void *context, const struct rj_record_batch *batch)
 {
     struct rewriting *rewriting = context;
+    if (is_open_end(rewriting->from, batch)) {
+        struct log_batch same = mock_log_batch_of(batch, batch->records.data - RJ_BATCH_HEADER_LEN);
+        rewriting->to->end_offset = batch->base_offset;
+        return mock_log_append(rewriting->to, &same) >= 0;
+    }
+    if (!counts(rewriting->from, batch))
+        return true;
     struct rj_record_reader reader;
     struct rj_record record;
     bool more = true;
@@ -116,14 +142,18 @@ void mock_compact(struct mock_cluster *cluster, struct log *log)
     struct newest_table newest = {0};
     struct log *compacted = mock_log_create();
     struct buffer scratch = {0};
-    struct rewriting rewriting = {&newest, compacted, &scratch};
-    if (compacted != NULL && grow_table(&newest) && each_batch(log, note_batch, &newest) &&
+    struct noting noting = {log, &newest};
+    struct rewriting rewriting = {log, &newest, compacted, &scratch};
+    if (compacted != NULL && grow_table(&newest) && each_batch(log, note_batch, &noting) &&
         each_batch(log, keep_batch, &rewriting)) {
         compacted->end_offset = log->end_offset;
         cluster->records_len = cluster->records_len - log->bytes_len + compacted->bytes_len;
         struct log old = *log;
         *log = *compacted;
         *compacted = old;
+        struct log_producers producers = log->producers; /* of what was kept: the old ones know more */
+        log->producers = old.producers;
+        compacted->producers = producers;
         log->file = old.file;
         if (log->file != NULL)
             mock_storage_rewrite(cluster, log);

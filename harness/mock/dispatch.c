@@ -26,12 +26,19 @@ const struct api_row mock_api_rows[] = {
     {20, 0, 6, mock_handle_delete_topics},
     {22, 0, 5, mock_handle_init_producer_id},
     {23, 0, 4, mock_handle_offset_for_leader_epoch},
+    {24, 0, 5, mock_handle_add_partitions_to_txn},
+    {25, 0, 4, mock_handle_add_offsets_to_txn},
+    {26, 0, 5, mock_handle_end_txn},
+    {28, 0, 5, mock_handle_group_request},   /* TxnOffsetCommit */
     {32, 0, 4, mock_handle_describe_configs},
     {36, 0, 2, mock_handle_sasl_authenticate},
     {37, 0, 3, mock_handle_create_partitions},
     {42, 0, 2, mock_handle_group_request},   /* DeleteGroups */
     {47, 0, 0, mock_handle_group_request},   /* OffsetDelete */
     {60, 0, 2, mock_handle_describe_cluster},
+    {61, 0, 0, mock_handle_describe_producers},
+    {65, 0, 0, mock_handle_describe_transactions},
+    {66, 0, 1, mock_handle_list_transactions}, /* 2: a regular expression in Java's dialect */
     {74, 0, 1, mock_handle_list_config_resources},
     {75, 0, 0, mock_handle_describe_topic_partitions},
 };

@@ -51,6 +51,70 @@ static struct log *item_log(const struct request *request, struct fetch_item *it
     return log;
 }
 
+/* Where reading ends: with read_committed no transaction is open before it. */
+static int64_t readable_end(const struct waiting_fetch *fetch, const struct log *log)
+{
+    return fetch->isolation_level == 0 ? log->end_offset : mock_log_stable_offset(log);
+}
+
+/* The batches before end_offset. A transaction begins with a batch, so whole ones stay. */
+static struct rj_bytes cut_at(struct rj_bytes bytes, int64_t end_offset)
+{
+    for (int32_t at = 0; at < bytes.len;) {
+        struct rj_record_batch batch;
+        if (rj_batch_read_unchecked((struct rj_bytes){bytes.data + at, bytes.len - at}, &batch, NULL) != RJ_OK)
+            break;
+        if (batch.base_offset >= end_offset)
+            return (struct rj_bytes){bytes.data, at};
+        at += (int32_t)batch.len;
+    }
+    return bytes;
+}
+
+static struct rj_bytes read_log(const struct waiting_fetch *fetch, const struct log *log, int64_t offset,
+                                size_t max_len, bool at_least_one)
+{
+    int64_t end_offset = readable_end(fetch, log);
+    if (offset >= end_offset)
+        return RJ_EMPTY_BYTES;
+    struct rj_bytes bytes = mock_log_read(log, offset, max_len, at_least_one);
+    return end_offset < log->end_offset ? cut_at(bytes, end_offset) : bytes;
+}
+
+/* How much there is to read, at most max_len. */
+static size_t available(const struct waiting_fetch *fetch, const struct log *log, int64_t offset, size_t max_len)
+{
+    int64_t end_offset = readable_end(fetch, log);
+    if (offset >= end_offset)
+        return 0;
+    return end_offset == log->end_offset ? mock_log_available(log, offset, max_len)
+                                         : (size_t)read_log(fetch, log, offset, max_len, true).len;
+}
+
+/* The aborted transactions that reach into what is read: the client skips their records. false: no memory. */
+static bool list_aborted(struct request *request, const struct log *log, int64_t offset, int64_t end_offset,
+                         struct rj_fetch_response_partition_data *out)
+{
+    const struct log_producers *producers = &log->producers;
+    int32_t count = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1 && !NEW_ITEMS(request, out->aborted_transactions, count))
+            return false;
+        count = 0;
+        for (int32_t i = 0; i < producers->aborted_count; i++) {
+            const struct aborted_transaction *one = &producers->aborted[i];
+            if (one->last_offset < offset || one->first_offset >= end_offset)
+                continue;
+            if (pass == 1) {
+                out->aborted_transactions.items[count].producer_id = one->producer_id;
+                out->aborted_transactions.items[count].first_offset = one->first_offset;
+            }
+            count++;
+        }
+    }
+    return true;
+}
+
 /* Batches become message sets of magic 0 (Fetch 0, 1) or 1 (2, 3), which know neither headers nor transactions. */
 static int16_t convert_down(struct request *request, struct rj_bytes bytes, struct rj_bytes *converted)
 {
@@ -120,11 +184,16 @@ static int32_t read_item(struct request *request, const struct waiting_fetch *fe
         out->aborted_transactions.count = 0; /* not null: the log was not asked */
     if (out->error_code != RJ_KAFKA_NONE)
         return 0;
-    out->high_watermark = out->last_stable_offset = log->end_offset;
+    out->high_watermark = log->end_offset;
+    out->last_stable_offset = mock_log_stable_offset(log);
     out->log_start_offset = log->start_offset;
     int64_t max_len = item->max_bytes < room ? item->max_bytes : room;
-    struct rj_bytes bytes = mock_log_read(log, item->fetch_offset, max_len < 0 ? 0 : (size_t)max_len, at_least_one);
-    if (bytes.len > 0 && has_unknown_compression(request, bytes))
+    struct rj_bytes bytes =
+        read_log(fetch, log, item->fetch_offset, max_len < 0 ? 0 : (size_t)max_len, at_least_one);
+    if (fetch->isolation_level != 0 && bytes.len > 0 &&
+        !list_aborted(request, log, item->fetch_offset, out->last_stable_offset, out))
+        out->error_code = RJ_KAFKA_KAFKA_STORAGE_ERROR;
+    else if (bytes.len > 0 && has_unknown_compression(request, bytes))
         out->error_code = RJ_KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
     else if (bytes.len > 0 && request->version < 4)
         out->error_code = convert_down(request, bytes, &out->records);
@@ -212,8 +281,7 @@ static bool is_enough(const struct request *request, const struct waiting_fetch 
         const struct log *log = item_log(request, item, &error);
         if (error != RJ_KAFKA_NONE)
             return true;
-        if (item->fetch_offset < log->end_offset)
-            len += mock_log_available(log, item->fetch_offset, item->max_bytes > 0 ? (size_t)item->max_bytes : 1);
+        len += available(fetch, log, item->fetch_offset, item->max_bytes > 0 ? (size_t)item->max_bytes : 1);
         if (len > 0 && len >= (size_t)(fetch->min_bytes > 0 ? fetch->min_bytes : 0))
             return true;
     }

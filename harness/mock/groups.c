@@ -89,6 +89,9 @@ static bool add_record(struct mock_cluster *cluster, struct rj_batch_writer *wri
 /* The records as one batch in the scratch buffer. 0 or the error that the append ends with. */
 static int16_t encode_append(struct mock_cluster *cluster, const struct rj_append *append, struct rj_bytes *batch)
 {
+    const struct rj_record_batch transactional = {
+        .magic = 2, .attributes = RJ_BATCH_TRANSACTIONAL, .producer_id = append->producer_id,
+        .producer_epoch = append->producer_epoch, .base_sequence = -1};
     size_t room = cluster->scratch.capacity, len = 0;
     for (int attempt = 0; attempt < 2; attempt++) {
         struct rj_batch_writer writer;
@@ -96,7 +99,7 @@ static int16_t encode_append(struct mock_cluster *cluster, const struct rj_appen
         for (int32_t i = 0; i < append->record_count; i++)
             if (!add_record(cluster, &writer, append, i))
                 return RJ_KAFKA_UNKNOWN_SERVER_ERROR;
-        enum rj_err err = rj_batch_finish(&writer, NULL, &len, NULL);
+        enum rj_err err = rj_batch_finish(&writer, append->producer_id >= 0 ? &transactional : NULL, &len, NULL);
         if (err == RJ_OK)
             break;
         cluster->scratch.len = 0;
@@ -381,7 +384,8 @@ static enum outcome refuse(struct request *request, int16_t error_code, enum rj_
 static enum rj_rule wrong_broker_rule(int16_t api_key)
 {
     switch (api_key) {
-    case 8: return RJ_RULE_OC_WRONG_BROKER;
+    case 8:
+    case 28: return RJ_RULE_OC_WRONG_BROKER;
     case 9: return RJ_RULE_OF_WRONG_BROKER;
     case 11: return RJ_RULE_JOIN_WRONG_BROKER;
     case 12: return RJ_RULE_HB_WRONG_BROKER;
@@ -433,6 +437,44 @@ static enum outcome ask_one(struct request *request, struct rj_string group_id)
     run_step(cluster, partition, &event);
     cluster->stepping = NULL;
     return connection->parked == PARKED_COORDINATOR ? OUTCOME_PARKED : OUTCOME_ANSWERED;
+}
+
+/* The broker asks the transaction coordinator first, and takes the partition of __consumer_offsets into the transaction
+ * where the version says so. */
+static enum outcome commit_in_transaction(struct request *request)
+{
+    const struct rj_txn_offset_commit_request *asked = request->body;
+    int32_t partition = rj_coordinator_partition(asked->group_id, OFFSETS_PARTITION_COUNT);
+    struct coordinator *coordinator = open_coordinator(request->cluster, partition);
+    if (coordinator == NULL)
+        return OUTCOME_CLOSE;
+    if (mock_storage_is_waiting(coordinator->log))
+        mock_storage_sync(request->cluster); /* what waits may be of the same producer */
+    if (is_coordinator(request, partition) && coordinator->loads_until_ms == 0) {
+        const void *refusal;
+        if (!mock_judge_txn_offset_commit(request, partition, coordinator->log, &refusal))
+            return OUTCOME_CLOSE;
+        if (refusal != NULL)
+            return mock_answer_request(request, refusal, RJ_RULE_NONE);
+    }
+    return ask_one(request, asked->group_id);
+}
+
+int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t partition,
+                                     struct producer_identity producer, bool commit)
+{
+    struct coordinator *coordinator = open_coordinator(cluster, partition);
+    if (coordinator == NULL)
+        return RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
+    int16_t error = mock_append_marker(cluster, coordinator->log, producer, commit);
+    if (error != RJ_KAFKA_NONE || coordinator->loads_until_ms != 0) /* the load will find it */
+        return error;
+    struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER};
+    event.as.transaction_marker.producer_id = producer.producer_id;
+    event.as.transaction_marker.producer_epoch = producer.producer_epoch;
+    event.as.transaction_marker.commit = commit;
+    run_step(cluster, partition, &event);
+    return RJ_KAFKA_NONE;
 }
 
 /* ---- Requests that span groups ----------------------------------------------------------------------------------- */
@@ -561,6 +603,7 @@ enum outcome mock_handle_group_request(struct request *request)
     case 14: return ask_one(request, ((const struct rj_sync_group_request *)body)->group_id);
     case 15: return describe_groups(request);
     case 16: return list_groups(request);
+    case 28: return commit_in_transaction(request);
     case 42: return delete_groups(request);
     case 47: return ask_one(request, ((const struct rj_offset_delete_request *)body)->group_id);
     default: return OUTCOME_CLOSE;
@@ -569,7 +612,7 @@ enum outcome mock_handle_group_request(struct request *request)
 
 /* ---- FindCoordinator --------------------------------------------------------------------------------------------- */
 
-/* 0: a group; 1 (transactional ids) and 2 (share groups) have no coordinator here. */
+/* 0: a group; 1: a transactional id; 2 (share groups) has no coordinator here. */
 static int16_t key_error(const struct request *request, int8_t key_type, struct rj_string key)
 {
     if (key_type == 0)
@@ -578,7 +621,7 @@ static int16_t key_error(const struct request *request, int8_t key_type, struct 
     if (key_type == 1 && !mock_may(request, RJ_RESOURCE_TRANSACTIONAL_ID, key, RJ_OPERATION_DESCRIBE))
         return RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     if (key_type == 1)
-        return RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
+        return RJ_KAFKA_NONE;
     return key_type == 2 && request->version >= 6 ? RJ_KAFKA_COORDINATOR_NOT_AVAILABLE : RJ_KAFKA_INVALID_REQUEST;
 }
 
@@ -625,7 +668,9 @@ enum outcome mock_handle_find_coordinator(struct request *request)
             rule = coordinator_rule(out->error_code);
         if (out->error_code != RJ_KAFKA_NONE)
             continue;
-        out->node_id = cluster->coordinators[rj_coordinator_partition(out->key, OFFSETS_PARTITION_COUNT)].broker_id;
+        out->node_id = asked->key_type == 1
+                           ? mock_transaction_coordinator(cluster, out->key)
+                           : cluster->coordinators[rj_coordinator_partition(out->key, OFFSETS_PARTITION_COUNT)].broker_id;
         out->host = mock_advertised_host(cluster);
         out->port = cluster->brokers[out->node_id].port;
     }
@@ -715,7 +760,8 @@ static const struct rj_subscription_views *loaded_subscriptions(struct mock_clus
     return views;
 }
 
-static void load_record(struct mock_cluster *cluster, int32_t partition, const struct rj_record *from)
+static void load_record(struct mock_cluster *cluster, int32_t partition, const struct rj_record *from,
+                        int64_t producer_id)
 {
     struct rj_event event = {.type = RJ_EVENT_LOAD_RECORD};
     struct rj_offsets_record *record = &event.as.load_record.record;
@@ -728,9 +774,29 @@ static void load_record(struct mock_cluster *cluster, int32_t partition, const s
         return;
     record->value_version = record->value ? prefix : 0;
     record->subscriptions = loaded_subscriptions(cluster, record);
-    event.as.load_record.producer_id = -1;
+    event.as.load_record.producer_id = producer_id;
     event.as.load_record.log_offset = from->offset;
     run_step(cluster, partition, &event);
+}
+
+static void load_batch(struct mock_cluster *cluster, int32_t partition, const struct rj_record_batch *batch,
+                       const uint8_t *bytes)
+{
+    struct log_batch entry = mock_log_batch_of(batch, bytes);
+    struct rj_record_reader reader;
+    struct rj_record record;
+    bool more = true;
+    if (entry.is_control) {
+        struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER};
+        event.as.transaction_marker.producer_id = entry.producer_id;
+        event.as.transaction_marker.producer_epoch = entry.producer_epoch;
+        event.as.transaction_marker.commit = entry.is_commit;
+        run_step(cluster, partition, &event);
+        return;
+    }
+    rj_record_reader_init(&reader, batch, batch->records);
+    while (rj_record_next(&reader, &record, &more, NULL) == RJ_OK && more)
+        load_record(cluster, partition, &record, entry.is_transactional ? entry.producer_id : -1);
 }
 
 /* Every record of the partition, in log order, then the end of the load. */
@@ -744,12 +810,7 @@ static void finish_load(struct mock_cluster *cluster, int32_t partition)
         struct rj_record_batch batch;
         if (rj_batch_read_unchecked(bytes, &batch, NULL) != RJ_OK)
             break;
-        struct rj_record_reader reader;
-        struct rj_record record;
-        bool more = true;
-        rj_record_reader_init(&reader, &batch, batch.records);
-        while (rj_record_next(&reader, &record, &more, NULL) == RJ_OK && more)
-            load_record(cluster, partition, &record);
+        load_batch(cluster, partition, &batch, bytes.data);
         offset = batch.base_offset + batch.last_offset_delta + 1;
     }
     struct rj_event event = {.type = RJ_EVENT_LOAD_END};

@@ -5,6 +5,7 @@
 #include "mock/acls.h"
 #include "mock/log.h"
 #include "mock/mock.h"
+#include "mock/transactions.h"
 #include "mock/users.h"
 #include "rejoin/records.h"
 #include "support/memory.h"
@@ -183,6 +184,8 @@ struct mock_cluster {
     uint64_t topics_version; /* counts changes of topics: pointers to a topic or log hold for one version */
 
     int64_t next_producer_id;
+    struct transactions transactions;
+    bool verifies_transactions; /* whether a partition was added before something is written (since 3.6) */
     struct storage *storage; /* storage.h; NULL: all in memory */
 
     uv_timer_t timer;
@@ -311,6 +314,9 @@ struct rj_int32_array mock_replicas_of(struct request *request, const struct top
 /* groups.c */
 enum outcome mock_handle_group_request(struct request *request);
 enum outcome mock_handle_find_coordinator(struct request *request);
+/* Writes the marker to that partition of __consumer_offsets and tells its coordinator. 0 or Kafka's error. */
+int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t partition,
+                                     struct producer_identity producer, bool commit);
 void mock_coordinators_topics_changed(struct mock_cluster *cluster);
 void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
 void mock_coordinators_disconnect(struct mock_cluster *cluster, struct connection *connection);
@@ -334,6 +340,36 @@ enum outcome mock_handle_init_producer_id(struct request *request);
 enum outcome mock_handle_list_offsets(struct request *request);
 enum outcome mock_handle_offset_for_leader_epoch(struct request *request);
 enum outcome mock_handle_fetch(struct request *request);
+
+/* transaction_requests.c */
+enum outcome mock_handle_add_partitions_to_txn(struct request *request);
+enum outcome mock_handle_add_offsets_to_txn(struct request *request);
+enum outcome mock_handle_end_txn(struct request *request);
+void mock_transactions_begin(struct mock_cluster *cluster); /* fills cluster->transactions */
+void mock_transactions_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
+int32_t mock_transaction_coordinator(const struct mock_cluster *cluster, struct rj_string transactional_id);
+/* The control batch that ends the producer's transaction in that partition. 0 or Kafka's error. */
+int16_t mock_append_marker(struct mock_cluster *cluster, struct log *log, struct producer_identity producer,
+                           bool commit);
+/* What a version of Produce or TxnOffsetCommit wants of the transaction coordinator (KIP-890). */
+enum transaction_question {
+    TRANSACTION_OLD_ERRORS,      /* is the partition in the transaction? INVALID_TXN_STATE: no */
+    TRANSACTION_KNOWS_ABORTABLE, /* the same; TRANSACTION_ABORTABLE: no */
+    TRANSACTION_TAKES_IN,        /* take it in */
+};
+/* Whether the producer may write to that partition in its transaction. 0 or the error of the answer. */
+int16_t mock_verify_transaction(struct mock_cluster *cluster, struct rj_string transactional_id,
+                                struct producer_identity producer, struct rj_string topic, int32_t partition,
+                                const struct log *log, enum transaction_question question);
+/* The same for a TxnOffsetCommit; partition and log of __consumer_offsets. *refusal: its answer, NULL where the group's
+ * coordinator is to be asked. false: no memory. */
+bool mock_judge_txn_offset_commit(struct request *request, int32_t partition, const struct log *log,
+                                  const void **refusal);
+
+/* transaction_views.c */
+enum outcome mock_handle_describe_transactions(struct request *request);
+enum outcome mock_handle_list_transactions(struct request *request);
+enum outcome mock_handle_describe_producers(struct request *request);
 
 /* produce.c */
 struct log_batch mock_log_batch_of(const struct rj_record_batch *batch, const uint8_t *bytes);

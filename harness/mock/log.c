@@ -16,79 +16,8 @@ void mock_log_free(struct log *log)
         free(log->segments[i].entries);
     }
     free(log->segments);
-    free(log->producers);
+    mock_producers_free(&log->producers);
     free(log);
-}
-
-/* ---- Sequences of idempotent producers --------------------------------------------------------------------------- */
-
-static struct log_producer *find_producer(const struct log *log, int64_t producer_id)
-{
-    for (int32_t i = 0; i < log->producer_count; i++)
-        if (log->producers[i].producer_id == producer_id)
-            return &log->producers[i];
-    return NULL;
-}
-
-/* Sequences wrap from INT32_MAX to 0. */
-static int32_t sequence_behind(int32_t sequence, int32_t count)
-{
-    return (int32_t)(((int64_t)sequence + count) % ((int64_t)INT32_MAX + 1));
-}
-
-int16_t mock_log_check_sequence(const struct log *log, const struct log_batch *batch, int64_t *base_offset)
-{
-    enum { OUT_OF_ORDER = 45, DUPLICATE = 46, OLD_EPOCH = 47 };
-    if (batch->producer_id < 0)
-        return 0;
-    const struct log_producer *producer = find_producer(log, batch->producer_id);
-    if (producer == NULL || producer->batch_count == 0)
-        return 0; /* Kafka takes any first sequence of a producer that it does not know (KAFKA-5793) */
-    if (batch->producer_epoch < producer->epoch)
-        return OLD_EPOCH;
-    if (batch->producer_epoch > producer->epoch)
-        return batch->base_sequence == 0 ? 0 : OUT_OF_ORDER;
-    int32_t last_sequence = sequence_behind(batch->base_sequence, batch->record_count - 1);
-    for (int32_t i = 0; i < producer->batch_count; i++)
-        if (producer->batches[i].first_sequence == batch->base_sequence &&
-            producer->batches[i].last_sequence == last_sequence) {
-            *base_offset = producer->batches[i].base_offset;
-            return DUPLICATE;
-        }
-    int32_t newest = producer->batches[producer->batch_count - 1].last_sequence;
-    return batch->base_sequence == sequence_behind(newest, 1) ? 0 : OUT_OF_ORDER;
-}
-
-static bool remember_sequence(struct log *log, const struct log_batch *batch)
-{
-    struct log_producer *producer = find_producer(log, batch->producer_id);
-    if (producer == NULL) {
-        if (log->producer_count == log->producer_capacity) {
-            int32_t capacity = log->producer_capacity ? log->producer_capacity * 2 : 4;
-            struct log_producer *producers = realloc(log->producers, (size_t)capacity * sizeof(*producers));
-            if (producers == NULL)
-                return false;
-            log->producers = producers;
-            log->producer_capacity = capacity;
-        }
-        producer = &log->producers[log->producer_count++];
-        *producer = (struct log_producer){.producer_id = batch->producer_id, .epoch = batch->producer_epoch};
-    }
-    if (batch->producer_epoch != producer->epoch) {
-        producer->epoch = batch->producer_epoch;
-        producer->batch_count = 0;
-    }
-    if (producer->batch_count == PRODUCER_BATCH_COUNT) {
-        memmove(&producer->batches[0], &producer->batches[1],
-                sizeof(producer->batches) - sizeof(producer->batches[0]));
-        producer->batch_count--;
-    }
-    producer->batches[producer->batch_count].first_sequence = batch->base_sequence;
-    producer->batches[producer->batch_count].last_sequence =
-        sequence_behind(batch->base_sequence, batch->record_count - 1);
-    producer->batches[producer->batch_count].base_offset = log->end_offset;
-    producer->batch_count++;
-    return true;
 }
 
 /* ---- Appending --------------------------------------------------------------------------------------------------- */
@@ -148,7 +77,7 @@ int64_t mock_log_append(struct log *log, const struct log_batch *batch)
 {
     enum { LEADER_EPOCH_AT = 12 };
     struct log_segment *segment = open_segment(log, batch->len);
-    if (segment == NULL || (batch->producer_id >= 0 && !remember_sequence(log, batch)))
+    if (segment == NULL || !mock_producers_note(&log->producers, batch, log->end_offset))
         return -1;
     uint8_t *to = segment->bytes + segment->len;
     memcpy(to, batch->bytes, batch->len);
@@ -163,6 +92,11 @@ int64_t mock_log_append(struct log *log, const struct log_batch *batch)
     int64_t base_offset = log->end_offset;
     log->end_offset += batch->record_count;
     return base_offset;
+}
+
+int64_t mock_log_stable_offset(const struct log *log)
+{
+    return log->producers.open_count > 0 ? log->producers.first_open_offset : log->end_offset;
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------------------------- */

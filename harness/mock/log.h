@@ -2,6 +2,7 @@
 #ifndef REJOIN_MOCK_LOG_H
 #define REJOIN_MOCK_LOG_H
 
+#include "mock/producers.h"
 #include "rejoin/base.h"
 
 /* Where a batch stands. Batches of a segment lie one behind the other in its bytes. */
@@ -18,22 +19,11 @@ struct log_segment {
     int32_t entry_count, entry_capacity;
 };
 
-/* What an idempotent producer wrote last: the five last batches, as Kafka keeps them, tell a repetition from a gap. */
-enum { PRODUCER_BATCH_COUNT = 5 };
-struct log_producer {
-    int64_t producer_id;
-    int16_t epoch;
-    struct { int32_t first_sequence, last_sequence; int64_t base_offset; } batches[PRODUCER_BATCH_COUNT];
-    /* oldest first */
-    int32_t batch_count;
-};
-
 struct log {
     int64_t start_offset, end_offset; /* first kept, next given */
     struct log_segment *segments;
     int32_t segment_count;
-    struct log_producer *producers;
-    int32_t producer_count, producer_capacity;
+    struct log_producers producers;
     size_t bytes_len;      /* of all segments */
     struct log_file *file; /* storage.h; NULL: in memory only */
 };
@@ -46,17 +36,20 @@ struct log_batch {
     int64_t first_timestamp_ms, max_timestamp_ms;
     int64_t producer_id;    /* -1: none */
     int16_t producer_epoch;
-    int32_t base_sequence;
+    int32_t base_sequence;  /* -1: none */
+    bool is_transactional;
+    bool is_control, is_commit; /* a marker, and of which kind */
+    int32_t coordinator_epoch;  /* of a marker */
+    bool is_strict;         /* a sequence that is not 0 needs one before it, also where the producer is unknown */
 };
 
 struct log *mock_log_create(void); /* NULL: no memory */
 void mock_log_free(struct log *log);
 
-/* What the producer's sequence says: 0 append it; 46 it was appended before, *base_offset says where; else Kafka's
- * error: 45 out of order, 47 an old epoch, 59 unknown producer. */
-int16_t mock_log_check_sequence(const struct log *log, const struct log_batch *batch, int64_t *base_offset);
-/* Copies the batch to the end, gives it its offset (returned), and remembers the sequence. -1: no memory. */
+/* Copies the batch to the end, gives it its offset (returned), and remembers its producer. -1: no memory. */
 int64_t mock_log_append(struct log *log, const struct log_batch *batch);
+/* Before it every transaction has ended: as far as read_committed goes. */
+int64_t mock_log_stable_offset(const struct log *log);
 
 /* Whole batches from the one that holds offset, at most max_len bytes, but at least one if at_least_one. One segment
  * only. Empty at the end of the log. Valid until the next append. */

@@ -48,6 +48,8 @@ struct mock_options {
     int64_t offsets_retention_ms;  /* 0: Kafka's offsets.retention.minutes, 7 days */
     int64_t offsets_retention_check_interval_ms; /* 0: Kafka's 10 minutes */
     size_t offsets_segment_len;    /* a partition of __consumer_offsets that has grown to that is compacted */
+    int32_t transaction_marker_delay_ms; /* 0; from the end of a transaction to its markers: until then it is still
+                                          * ending, and what its producer asks is answered CONCURRENT_TRANSACTIONS */
     bool auto_create_topics;       /* true as Kafka; new topics have default_partition_count partitions */
     int32_t default_partition_count; /* 1 as Kafka */
     uint64_t seed;                 /* of member ids, topic ids, producer ids; 0: from the system */

@@ -53,7 +53,7 @@ static void search_batch(struct request *request, const struct log_entry *entry,
     }
 }
 
-static int16_t find_offset(struct request *request, const struct log *log, int64_t timestamp_ms,
+static int16_t find_offset(struct request *request, const struct log *log, int64_t timestamp_ms, int64_t end_offset,
                            struct rj_list_offsets_response_list_offsets_partition_response *out)
 {
     static const int8_t special_since[] = {1, 1, 7, 8, 9, 11}; /* of -1, -2, ... */
@@ -62,7 +62,7 @@ static int16_t find_offset(struct request *request, const struct log *log, int64
     if (timestamp_ms < 0 && (timestamp_ms < -6 || request->version < special_since[-1 - timestamp_ms]))
         return RJ_KAFKA_UNSUPPORTED_VERSION;
     switch (timestamp_ms) {
-    case TIME_LATEST: out->offset = log->end_offset; break;
+    case TIME_LATEST: out->offset = end_offset; break;
     case TIME_EARLIEST:
     case TIME_EARLIEST_LOCAL: out->offset = log->start_offset; break;
     case TIME_LATEST_TIERED:
@@ -75,6 +75,8 @@ static int16_t find_offset(struct request *request, const struct log *log, int64
     }
     if (entry != NULL)
         search_batch(request, entry, bytes, timestamp_ms, out);
+    if (entry != NULL && out->offset >= end_offset)
+        out->offset = out->timestamp = -1; /* nothing that may be read yet */
     if (out->offset >= 0 && request->version >= 4)
         out->leader_epoch = 0;
     return RJ_KAFKA_NONE;
@@ -123,7 +125,8 @@ enum outcome mock_handle_list_offsets(struct request *request)
             if (out->error_code != RJ_KAFKA_NONE)
                 continue;
             if (request->version > 0)
-                out->error_code = find_offset(request, log, in->timestamp, out);
+                out->error_code = find_offset(request, log, in->timestamp, asked->isolation_level == 0
+                                                  ? log->end_offset : mock_log_stable_offset(log), out);
             else if (!list_old_style(request, log, in->timestamp, in->max_num_offsets, out))
                 return OUTCOME_CLOSE;
         }

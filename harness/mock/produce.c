@@ -1,17 +1,41 @@
-/* Produce and InitProducerId. */
+/* Produce. */
 #include "mock/storage.h"
 
 #include <string.h>
 
-enum { MAX_BATCH_LEN = 1048588 }; /* message.max.bytes as Kafka has it by default */
+enum {
+    MAX_BATCH_LEN = 1048588, /* message.max.bytes as Kafka has it by default */
+    PRODUCE_ADDS_PARTITIONS = 12, /* since this version to the producer's transaction (KIP-890) */
+};
+
+/* Commit or abort, and by which coordinator: the one record of a control batch. */
+static void read_marker(const struct rj_record_batch *batch, struct log_batch *entry)
+{
+    enum { KEY_LEN = 4, TYPE_AT = 3, COMMIT = 1, VALUE_LEN = 6 };
+    struct rj_record_reader reader;
+    struct rj_record record;
+    bool more = true;
+    rj_record_reader_init(&reader, batch, batch->records);
+    if (rj_record_next(&reader, &record, &more, NULL) != RJ_OK || !more || record.key.len < KEY_LEN)
+        return;
+    entry->is_commit = record.key.data[TYPE_AT] == COMMIT;
+    const uint8_t *value = record.value.data;
+    if (record.value.len >= VALUE_LEN)
+        entry->coordinator_epoch = (int32_t)((uint32_t)value[2] << 24 | value[3] << 16 | value[4] << 8 | value[5]);
+}
 
 struct log_batch mock_log_batch_of(const struct rj_record_batch *batch, const uint8_t *bytes)
 {
-    return (struct log_batch){
+    struct log_batch entry = {
         .bytes = bytes, .len = (uint32_t)batch->len, .record_count = batch->last_offset_delta + 1,
         .first_timestamp_ms = batch->base_timestamp_ms, .max_timestamp_ms = batch->max_timestamp_ms,
         .producer_id = batch->producer_id, .producer_epoch = batch->producer_epoch,
-        .base_sequence = batch->base_sequence};
+        .base_sequence = batch->base_sequence,
+        .is_transactional = (batch->attributes & RJ_BATCH_TRANSACTIONAL) != 0,
+        .is_control = (batch->attributes & RJ_BATCH_CONTROL) != 0};
+    if (entry.is_control)
+        read_marker(batch, &entry);
+    return entry;
 }
 
 int16_t mock_append_in_memory(struct mock_cluster *cluster, struct log *log, const struct log_batch *batch,
@@ -38,13 +62,14 @@ static void answer_partition(struct mock_cluster *cluster, void *context, uint64
 }
 
 /* 0 with the offset in out, or Kafka's error. With a data directory out is filled by the next mock_storage_sync. */
-static int16_t append_batch(struct mock_cluster *cluster, struct log *log, const struct rj_record_batch *batch,
+static int16_t append_batch(struct request *request, struct log *log, const struct rj_record_batch *batch,
                             const uint8_t *bytes, struct rj_produce_response_partition_produce_response *out)
 {
+    struct mock_cluster *cluster = request->cluster;
     struct log_batch entry = mock_log_batch_of(batch, bytes);
-    if (mock_storage_is_waiting(log))
-        mock_storage_sync(cluster); /* what waits may be of the same producer */
-    int16_t error = mock_log_check_sequence(log, &entry, &out->base_offset);
+    entry.is_strict = entry.is_transactional && request->version >= PRODUCE_ADDS_PARTITIONS &&
+                      !mock_producer_is_open(&log->producers, batch->producer_id, batch->producer_epoch);
+    int16_t error = mock_producers_judge(&log->producers, &entry, &out->base_offset);
     if (error == RJ_KAFKA_DUPLICATE_SEQUENCE_NUMBER)
         return RJ_KAFKA_NONE; /* sent again: the producer gets the answer that it missed */
     if (error != RJ_KAFKA_NONE)
@@ -61,12 +86,13 @@ int16_t mock_append_bytes(struct mock_cluster *cluster, struct log *log, struct 
 {
     struct rj_record_batch batch;
     int64_t base_offset;
-    if (cluster->storage != NULL)
-        return mock_storage_append_now(cluster, log, bytes, &base_offset);
     if (rj_batch_read_unchecked(bytes, &batch, NULL) != RJ_OK)
         return RJ_KAFKA_UNKNOWN_SERVER_ERROR;
+    if (cluster->storage != NULL)
+        return mock_storage_append_now(cluster, log, bytes, &base_offset);
     struct log_batch entry = mock_log_batch_of(&batch, bytes.data);
-    return mock_append_in_memory(cluster, log, &entry, &base_offset);
+    int16_t error = mock_producers_judge(&log->producers, &entry, &base_offset);
+    return error ? error : mock_append_in_memory(cluster, log, &entry, &base_offset);
 }
 
 /* What Kafka demands of the batch of a Produce since version 3: exactly one, of magic 2, as its header says. */
@@ -85,9 +111,7 @@ static int16_t judge_batch(const struct request *request, struct rj_bytes bytes,
         return RJ_KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
     if (batch->len > MAX_BATCH_LEN)
         return RJ_KAFKA_MESSAGE_TOO_LARGE;
-    if (batch->attributes & RJ_BATCH_TRANSACTIONAL)
-        return RJ_KAFKA_INVALID_TXN_STATE;
-    if (batch->producer_id >= 0 && (batch->producer_epoch < 0 || batch->base_sequence < 0))
+    if (batch->producer_id >= 0 && batch->base_sequence < 0)
         return RJ_KAFKA_INVALID_RECORD;
     return RJ_KAFKA_NONE;
 }
@@ -136,6 +160,24 @@ static int16_t convert_up(struct request *request, struct rj_bytes bytes, struct
     return RJ_KAFKA_NONE;
 }
 
+/* Whether the partition belongs to the producer's transaction; since version 12 it is taken in. */
+static int16_t judge_transaction(const struct request *request, const struct topic *topic, int32_t partition,
+                                 const struct log *log, const struct rj_record_batch *batch)
+{
+    const struct rj_produce_request *asked = request->body;
+    enum transaction_question question = request->version >= PRODUCE_ADDS_PARTITIONS ? TRANSACTION_TAKES_IN
+                                         : request->version == PRODUCE_ADDS_PARTITIONS - 1
+                                             ? TRANSACTION_KNOWS_ABORTABLE : TRANSACTION_OLD_ERRORS;
+    if (rj_string_is_null(asked->transactional_id) ||
+        !mock_may(request, RJ_RESOURCE_TRANSACTIONAL_ID, asked->transactional_id, RJ_OPERATION_WRITE))
+        return RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    struct producer_identity producer = {batch->producer_id, batch->producer_epoch};
+    int16_t error = mock_verify_transaction(request->cluster, asked->transactional_id, producer, topic->name_view,
+                                            partition, log, question);
+    bool is_old = question != TRANSACTION_TAKES_IN && error == RJ_KAFKA_CONCURRENT_TRANSACTIONS;
+    return is_old ? RJ_KAFKA_NOT_ENOUGH_REPLICAS : error; /* which older producers repeat */
+}
+
 static int16_t produce_partition(struct request *request, struct topic *topic,
                                  const struct rj_produce_request_partition_produce_data *data,
                                  struct rj_produce_response_partition_produce_response *out)
@@ -163,8 +205,12 @@ static int16_t produce_partition(struct request *request, struct topic *topic,
         enum rj_err err = rj_batch_read(bytes, &batch, NULL);
         error = judge_batch(request, bytes, err, &batch);
     }
+    if (error == RJ_KAFKA_NONE && mock_storage_is_waiting(log))
+        mock_storage_sync(cluster); /* what waits may be of the same producer */
+    if (error == RJ_KAFKA_NONE && (batch.attributes & RJ_BATCH_TRANSACTIONAL) && batch.producer_id >= 0)
+        error = judge_transaction(request, topic, data->index, log, &batch);
     if (error == RJ_KAFKA_NONE)
-        error = append_batch(cluster, log, &batch, bytes.data, out);
+        error = append_batch(request, log, &batch, bytes.data, out);
     if (error == RJ_KAFKA_NONE)
         out->log_start_offset = log->start_offset;
     return error;
@@ -228,38 +274,6 @@ enum outcome mock_handle_produce(struct request *request)
 int64_t mock_next_producer_id(struct mock_cluster *cluster)
 {
     return cluster->storage != NULL ? mock_storage_next_producer_id(cluster) : cluster->next_producer_id++;
-}
-
-/* Whoever may write to some topic needs no right of his own for an idempotent producer (KIP-679). */
-static int16_t judge_rights(const struct request *request, const struct rj_init_producer_id_request *asked)
-{
-    if (!rj_string_is_null(asked->transactional_id))
-        return mock_may(request, RJ_RESOURCE_TRANSACTIONAL_ID, asked->transactional_id, RJ_OPERATION_WRITE)
-                   ? RJ_KAFKA_NONE : RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    bool may = mock_may_cluster(request, RJ_OPERATION_IDEMPOTENT_WRITE) ||
-               mock_is_allowed_somewhere(mock_rights_of(request), RJ_RESOURCE_TOPIC, RJ_OPERATION_WRITE);
-    return may ? RJ_KAFKA_NONE : RJ_KAFKA_CLUSTER_AUTHORIZATION_FAILED;
-}
-
-enum outcome mock_handle_init_producer_id(struct request *request)
-{
-    const struct rj_init_producer_id_request *asked = request->body;
-    struct rj_init_producer_id_response *response = mock_new_response(request);
-    if (response == NULL)
-        return OUTCOME_CLOSE;
-    response->error_code = judge_rights(request, asked);
-    if (response->error_code != RJ_KAFKA_NONE) {
-        response->producer_epoch = -1;
-    } else if (rj_string_is_null(asked->transactional_id)) {
-        response->producer_id = mock_next_producer_id(request->cluster);
-        response->producer_epoch = response->producer_id < 0 ? -1 : 0;
-        response->error_code = response->producer_id < 0 ? RJ_KAFKA_COORDINATOR_NOT_AVAILABLE : RJ_KAFKA_NONE;
-    } else {
-        response->error_code = rj_string_is_empty(asked->transactional_id) ? RJ_KAFKA_INVALID_REQUEST
-                                                                           : RJ_KAFKA_NOT_COORDINATOR;
-        response->producer_epoch = -1;
-    }
-    return mock_answer_request(request, response, RJ_RULE_NONE);
 }
 
 int16_t mock_append(struct mock_cluster *cluster, const char *topic_name, int32_t partition, struct rj_bytes key,

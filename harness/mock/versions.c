@@ -10,7 +10,7 @@ static const char *const releases[] = {
     "0.11", "1.0", "1.1", "2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "3.0", "3.1", "3.2", "3.3",
     "3.4", "3.5", "3.6", "3.7", "3.8", "3.9", "4.0", "4.1", "4.2",
 };
-enum { RELEASE_COUNT = sizeof(releases) / sizeof(releases[0]), RELEASE_4_0 = 22 };
+enum { RELEASE_COUNT = sizeof(releases) / sizeof(releases[0]), RELEASE_3_6 = 18, RELEASE_4_0 = 22 };
 
 struct version_row {
     int16_t api_key;
@@ -51,6 +51,9 @@ static const struct version_row version_rows[] = {
     {44, 0, {       N,  N,  N,  N,  N,  N,  0,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1}},
     {47, 0, {       N,  N,  N,  N,  N,  N,  N,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0}},
     {60, 0, {       N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  0,  0,  0,  0,  0,  0,  0,  0,  1,  1,  1,  2,  2,  2}},
+    {61, 0, {       N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0}},
+    {65, 0, {       N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0}},
+    {66, 0, {       N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  0,  0,  0,  0,  0,  0,  0,  0,  1,  1,  1,  2,  2}},
     {68, 0, {       N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  0,  0,  0,  1,  1,  1}},
     {69, 0, {       N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  0,  0,  1,  1,  1}},
     {74, 0, {       N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  N,  0,  0,  0,  0,  1,  1}},
@@ -90,6 +93,8 @@ bool mock_choose_versions(struct mock_cluster *cluster)
     int release = find_release(cluster->options.kafka_version);
     if (release < 0)
         return false;
+    cluster->verifies_transactions = release >= RELEASE_3_6;
+    cluster->transactions.version = release >= RELEASE_4_0 ? 2 : 0;
     memset(cluster->row_by_key, -1, sizeof(cluster->row_by_key));
     cluster->apis = calloc((size_t)mock_api_row_count, sizeof(*cluster->apis));
     if (cluster->apis == NULL)
@@ -133,6 +138,22 @@ static bool is_software_word(struct rj_string word)
     return word.len > 0;
 }
 
+/* The one feature that clients look for: producers end their transactions with EndTxn 5 where it is finalized (KIP-890).
+ * In version 3 Kafka leaves out what is supported from 0 on. */
+static void tell_features(const struct request *request, struct rj_api_versions_response *response)
+{
+    enum { VERSION = 2 };
+    static const struct rj_api_versions_response_supported_feature_key supported = {
+        .name = {"transaction.version", 19}, .min_version = 0, .max_version = VERSION};
+    static const struct rj_api_versions_response_finalized_feature_key finalized = {
+        .name = {"transaction.version", 19}, .max_version_level = VERSION, .min_version_level = VERSION};
+    response->supported_features.items = (void *)(uintptr_t)&supported;
+    response->supported_features.count = request->version >= 4;
+    response->finalized_features.items = (void *)(uintptr_t)&finalized;
+    response->finalized_features.count = 1;
+    response->finalized_features_epoch = 0;
+}
+
 enum outcome mock_handle_api_versions(struct request *request)
 {
     const struct rj_api_versions_request *asked = request->body;
@@ -154,6 +175,8 @@ enum outcome mock_handle_api_versions(struct request *request)
         items[i].min_version = cluster->apis[i].low;
         items[i].max_version = cluster->apis[i].high;
     }
+    if (request->version >= 3 && cluster->transactions.version >= 2)
+        tell_features(request, response);
     response->api_keys.items = items;
     response->api_keys.count = cluster->api_count;
     mock_sasl_versions_told(request);

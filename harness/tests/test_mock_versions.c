@@ -259,6 +259,49 @@ static void fill_group_request(int16_t api_key, int16_t version, void *body)
     }
 }
 
+static void fill_transaction_request(int16_t api_key, int16_t version, void *body)
+{
+    static int32_t partitions[] = {0, 1};
+    static struct rj_string names[] = {{"x", 1}, {"y", 1}};
+    static struct rj_add_partitions_to_txn_request_add_partitions_to_txn_topic added = {
+        .name = {"t", 1}, .partitions = {partitions, 2}};
+    static struct rj_add_partitions_to_txn_request_add_partitions_to_txn_transaction one = {
+        .transactional_id = {"x", 1}, .producer_id = 7, .topics = {&added, 1}};
+    static struct rj_txn_offset_commit_request_partition committed = {
+        .committed_offset = 5, .committed_leader_epoch = -1, .committed_metadata = {"", 0}};
+    static struct rj_txn_offset_commit_request_topic committed_topic = {
+        .name = {"t", 1}, .partitions = {&committed, 1}};
+    static struct rj_describe_producers_request_topic_request described = {
+        .name = {"t", 1}, .partition_indexes = {partitions, 2}};
+    switch (api_key) {
+    case 22: ((struct rj_init_producer_id_request *)body)->transactional_id = RJ_STRING("x"); break;
+    case 24:
+        ((struct rj_add_partitions_to_txn_request *)body)->transactions.items = &one;
+        ((struct rj_add_partitions_to_txn_request *)body)->transactions.count = version >= 4;
+        if (version < 4)
+            ((struct rj_add_partitions_to_txn_request *)body)->v3_and_below_transactional_id = RJ_STRING("x");
+        ((struct rj_add_partitions_to_txn_request *)body)->v3_and_below_topics.items = &added;
+        ((struct rj_add_partitions_to_txn_request *)body)->v3_and_below_topics.count = version < 4;
+        break;
+    case 28:
+        ((struct rj_txn_offset_commit_request *)body)->group_id = RJ_STRING("g");
+        ((struct rj_txn_offset_commit_request *)body)->transactional_id = RJ_STRING("x");
+        ((struct rj_txn_offset_commit_request *)body)->topics.items = &committed_topic;
+        ((struct rj_txn_offset_commit_request *)body)->topics.count = 1;
+        break;
+    case 61:
+        ((struct rj_describe_producers_request *)body)->topics.items = &described;
+        ((struct rj_describe_producers_request *)body)->topics.count = 1;
+        break;
+    case 65:
+        ((struct rj_describe_transactions_request *)body)->transactional_ids = (struct rj_string_array){names, 2};
+        break;
+    default:
+        ((struct rj_list_transactions_request *)body)->state_filters = (struct rj_string_array){names, 2};
+        break;
+    }
+}
+
 /* A request as a client could send it, with something in every list. */
 static void fill_request(int16_t api_key, int16_t version, void *body)
 {
@@ -267,6 +310,7 @@ static void fill_request(int16_t api_key, int16_t version, void *body)
     case 0: case 1: case 2: case 23: fill_topic_request(api_key, version, body); break;
     case 3: case 19: case 20: case 32: case 37: case 75: fill_admin_request(api_key, version, body); break;
     case 8: case 9: case 10: case 11: case 15: case 42: fill_group_request(api_key, version, body); break;
+    case 22: case 24: case 28: case 61: case 65: case 66: fill_transaction_request(api_key, version, body); break;
     case 18:
         ((struct rj_api_versions_request *)body)->client_software_name = RJ_STRING("test");
         ((struct rj_api_versions_request *)body)->client_software_version = RJ_STRING("1");
