@@ -24,6 +24,7 @@ static const char help[] =
     "  --topic NAME:PARTITIONS            a topic that exists from the start; may be repeated\n"
     "  --auto-create-topics on|off        topics that clients ask for come into being (default on)\n"
     "  --initial-rebalance-delay-ms N     group.initial.rebalance.delay.ms (default 3000)\n"
+    "  --min-session-timeout-ms N         group.min.session.timeout.ms (default 6000)\n"
     "  --kafka-version X.Y                0.11 to 4.2: what this release advertises, and its coordinator's behaviour\n"
     "                                     (default 4.1)\n"
     "  --faults FILE                      what to do to which requests, as JSON: a list of\n"
@@ -53,8 +54,8 @@ static const char help[] =
     "exit codes: 0 ended by a signal, 3 wrong options or files, 4 it cannot listen or cannot have the data directory\n";
 
 enum {
-    OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY, OPTION_VERSION,
-    OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION,
+    OPTION_LISTEN = 1, OPTION_BROKERS, OPTION_ADVERTISE, OPTION_TOPIC, OPTION_AUTO_CREATE, OPTION_DELAY,
+    OPTION_MIN_SESSION, OPTION_VERSION, OPTION_FAULTS, OPTION_RECORD, OPTION_CONTROL, OPTION_DATA_DIR, OPTION_FSYNC, OPTION_RETENTION,
     OPTION_RETENTION_CHECK, OPTION_SEGMENT, OPTION_USERS, OPTION_ACLS, OPTION_REAUTH, OPTION_TLS_CERT, OPTION_TLS_KEY,
     OPTION_HELP,
 };
@@ -66,6 +67,7 @@ static const struct option long_options[] = {
     {"topic", required_argument, NULL, OPTION_TOPIC},
     {"auto-create-topics", required_argument, NULL, OPTION_AUTO_CREATE},
     {"initial-rebalance-delay-ms", required_argument, NULL, OPTION_DELAY},
+    {"min-session-timeout-ms", required_argument, NULL, OPTION_MIN_SESSION},
     {"kafka-version", required_argument, NULL, OPTION_VERSION},
     {"faults", required_argument, NULL, OPTION_FAULTS},
     {"users", required_argument, NULL, OPTION_USERS},
@@ -230,6 +232,9 @@ static int take_option(struct run *run, int option, int32_t *brokers)
     case OPTION_DELAY:
         return read_number(optarg, 0, INT32_MAX, &run->options.initial_rebalance_delay_ms)
                    ? -1 : usage_error("initial-rebalance-delay-ms", shown, "a number of milliseconds");
+    case OPTION_MIN_SESSION:
+        return read_number(optarg, 0, INT32_MAX, &run->options.min_session_timeout_ms)
+                   ? -1 : usage_error("min-session-timeout-ms", shown, "a number of milliseconds");
     case OPTION_VERSION: run->options.kafka_version = optarg; return -1;
     case OPTION_FAULTS: run->faults_path = optarg; return -1;
     case OPTION_USERS: run->options.users_path = optarg; return -1;

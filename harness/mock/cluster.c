@@ -11,6 +11,7 @@ void mock_options_init(struct mock_options *options)
 {
     *options = (struct mock_options){
         .listen_host = "127.0.0.1", .broker_count = 1, .kafka_version = "4.1", .initial_rebalance_delay_ms = 3000,
+        .min_session_timeout_ms = 6000,
         .auto_create_topics = true, .default_partition_count = 1, .fsync_interval_ms = 1000,
         .offsets_segment_len = 4 * 1024 * 1024, /* a few milliseconds of work, 50,000 commits of one partition apart */
         .limits = {
@@ -181,6 +182,7 @@ static bool copy_options(struct mock_cluster *cluster, const struct mock_options
         return false;
     }
     cluster->config.group_initial_rebalance_delay_ms = options->initial_rebalance_delay_ms;
+    cluster->config.group_min_session_timeout_ms = options->min_session_timeout_ms;
     if (options->offsets_retention_ms > 0)
         cluster->config.offsets_retention_ms = options->offsets_retention_ms;
     if (options->offsets_retention_check_interval_ms > 0)

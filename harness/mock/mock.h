@@ -45,6 +45,7 @@ struct mock_options {
     int32_t topic_count;
     const char *kafka_version;     /* "0.11" to "4.2"; "4.1": the versions advertised and the coordinator's behaviour */
     int32_t initial_rebalance_delay_ms; /* 3 000 as Kafka */
+    int32_t min_session_timeout_ms; /* group.min.session.timeout.ms; 6 000 as Kafka */
     int64_t offsets_retention_ms;  /* 0: Kafka's offsets.retention.minutes, 7 days */
     int64_t offsets_retention_check_interval_ms; /* 0: Kafka's 10 minutes */
     size_t offsets_segment_len;    /* a partition of __consumer_offsets that has grown to that is compacted */
