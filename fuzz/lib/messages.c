@@ -1,5 +1,7 @@
 #include "lib/messages.h"
 
+#include "lib/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,27 +119,11 @@ int16_t fuzz_pick_version(const struct rj_message_schema *schema, uint8_t byte)
 
 /* ---- Oracles --------------------------------------------------------------------------------------------------- */
 
-struct text { char *data; size_t len, cap; };
-
-static void collect(void *context, const char *piece, size_t len)
+static struct fuzz_text print_message(const struct rj_message_schema *schema, int16_t version, const void *message)
 {
-    struct text *text = context;
-    if (text->len + len + 1 > text->cap) {
-        text->cap = (text->len + len + 1) * 2;
-        text->data = realloc(text->data, text->cap);
-        if (text->data == NULL)
-            abort();
-    }
-    memcpy(text->data + text->len, piece, len);
-    text->len += len;
-    text->data[text->len] = '\0';
-}
-
-static struct text print_message(const struct rj_message_schema *schema, int16_t version, const void *message)
-{
-    struct text text = {NULL, 0, 0};
-    struct rj_writer writer = {collect, &text};
-    collect(&text, "", 0);
+    struct fuzz_text text = {NULL, 0, 0};
+    struct rj_writer writer = fuzz_text_writer(&text);
+    fuzz_text_add(&text, "", 0);
     rj_print_json(schema, version, message, &writer);
     return text;
 }
@@ -234,7 +220,7 @@ static void check_json(const struct rj_message_schema *schema, int16_t version, 
                        struct rj_bytes encoded)
 {
     struct fuzz_traits traits = fuzz_message_traits(schema, version, message);
-    struct text text = print_message(schema, version, message);
+    struct fuzz_text text = print_message(schema, version, message);
     if (traits.has_bad_text || traits.has_odd_number) {
         free(text.data);
         return;
@@ -253,7 +239,7 @@ static void check_json(const struct rj_message_schema *schema, int16_t version, 
     struct rj_bytes from_json = encode_exactly(schema, version, parsed);
     FUZZ_REQUIRE(traits.has_unknown_tags || rj_bytes_equal(from_json, encoded), "json-round-trip",
                  "%s v%d: other bytes after JSON: %.300s", schema->name, version, text.data);
-    struct text text_again = print_message(schema, version, parsed);
+    struct fuzz_text text_again = print_message(schema, version, parsed);
     FUZZ_REQUIRE(text.len == text_again.len && memcmp(text.data, text_again.data, text.len) == 0, "json-round-trip",
                  "%s v%d: other JSON after JSON: %.200s", schema->name, version, text.data);
     free((void *)(uintptr_t)from_json.data);
@@ -321,6 +307,19 @@ void fuzz_check_body(const struct rj_message_schema *schema, int16_t version, st
     free(input);
     rj_arena_release(&arena);
     fuzz_heap_finish(&heap, "heap-balance");
+}
+
+void fuzz_check_any_body(const struct rj_message_schema *(*schema_of)(int16_t api_key), const uint8_t *data,
+                         size_t len)
+{
+    struct fuzz_reader reader = {data, len};
+    uint8_t key = fuzz_take_byte(&reader);
+    const struct rj_message_schema *schema = schema_of(key);
+    for (int16_t other = key % 93; schema == NULL; other = (int16_t)((other + 1) % 93))
+        schema = schema_of(other);
+    int16_t version = fuzz_pick_version(schema, fuzz_take_byte(&reader));
+    uint64_t fail_at = fuzz_take_byte(&reader);
+    fuzz_check_body(schema, version, fuzz_take_rest(&reader), fail_at);
 }
 
 void fuzz_check_json(const struct rj_message_schema *schema, int16_t version, struct rj_string text)

@@ -1,6 +1,8 @@
 /* What actors learn from answers, and what clients can see of a group. */
 #include "lib/world.h"
 
+#include "lib/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,24 +74,8 @@ void world_learn(struct world *world, struct world_actor *actor, uint8_t group, 
 
 /* ---- Seeing --------------------------------------------------------------------------------------------------------- */
 
-struct text { char *data; size_t len, cap; };
-
-static void collect(void *context, const char *piece, size_t len)
-{
-    struct text *text = context;
-    if (text->len + len + 1 > text->cap) {
-        text->cap = (text->len + len + 1) * 2;
-        text->data = realloc(text->data, text->cap);
-        if (text->data == NULL)
-            abort();
-    }
-    memcpy(text->data + text->len, piece, len);
-    text->len += len;
-    text->data[text->len] = '\0';
-}
-
 /* Asks as a client that no checker sees; the answer is printed at once. */
-static void ask(struct world *world, int16_t api_key, int16_t version, const void *body, struct text *text)
+static void ask(struct world *world, int16_t api_key, int16_t version, const void *body, struct fuzz_text *text)
 {
     struct rj_event event = {.type = RJ_EVENT_REQUEST, .now_ms = world->now_ms};
     event.as.request.connection_id = UINT64_MAX;
@@ -106,14 +92,14 @@ static void ask(struct world *world, int16_t api_key, int16_t version, const voi
     world->heap.failed = failed;
     FUZZ_REQUIRE(err == RJ_OK && update.reply_count == 1, "describe", "%s: %d replies", rj_api_name(api_key),
                  update.reply_count);
-    struct rj_writer writer = {collect, text};
+    struct rj_writer writer = fuzz_text_writer(text);
     rj_print_json(rj_response_schema(api_key), version, update.replies[0].body, &writer);
-    collect(text, "\n", 1);
+    fuzz_text_add(text, "\n", 1);
 }
 
 char *world_describe(struct world *world, uint8_t group, bool offsets_only)
 {
-    struct text text = {NULL, 0, 0};
+    struct fuzz_text text = {NULL, 0, 0};
     struct rj_string name = world_string(world_group_id(group));
     if (!offsets_only) {
         struct rj_describe_groups_request describe;

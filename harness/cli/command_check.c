@@ -1,11 +1,11 @@
 /* rejoin check: judges a capture by the trace rules. */
+#include "cli/capture_options.h"
 #include "cli/commands.h"
 
 #include "capture/verdict.h"
 #include "support/memory.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -43,27 +43,13 @@ static int parse(int argc, char **argv, struct options *options)
         else if (option == OPTION_STRICT)
             options->strict = true;
         else if (option == OPTION_GROUP_MAX_SIZE) {
-            char *end;
-            long size = strtol(optarg, &end, 10);
-            if (*end != 0 || size < 1 || size > INT32_MAX) {
-                fprintf(stderr, "rejoin check: --group-max-size %s: expected a number from 1\n", optarg);
+            if (!capture_number("check", "group-max-size", optarg, 1, &options->group_max_size))
                 return REJOIN_EXIT_USAGE;
-            }
-            options->group_max_size = (int)size;
-        } else if (option == OPTION_HELP) {
-            fputs(help, stdout);
-            return REJOIN_EXIT_FINE;
         } else {
-            fputs("rejoin check --help explains the options\n", stderr);
-            return REJOIN_EXIT_USAGE;
+            return option == OPTION_HELP ? capture_help(help) : capture_unknown_option("check");
         }
     }
-    if (optind != argc - 1) {
-        fputs("rejoin check: expected one capture file; rejoin check --help explains\n", stderr);
-        return REJOIN_EXIT_USAGE;
-    }
-    options->path = argv[optind];
-    return -1;
+    return capture_path("check", argc, argv, &options->path);
 }
 
 int command_check(int argc, char **argv)
@@ -91,14 +77,10 @@ int command_check(int argc, char **argv)
         rj_check_destroy(checker);
         return REJOIN_EXIT_HARNESS;
     }
-    if (options.as_json) {
-        json_t *document = verdict_json(checker, &counts, note);
-        json_dumpf(document, stdout, JSON_INDENT(1));
-        putchar('\n');
-        json_decref(document);
-    } else {
+    if (options.as_json)
+        capture_print_json(verdict_json(checker, &counts, note));
+    else
         verdict_print(checker, &counts, note, stdout);
-    }
     code = counts.requests == 0 ? REJOIN_EXIT_NOTHING_TESTED :
            verdict_failures(checker, options.strict) > 0 ? REJOIN_EXIT_FELL_SHORT : REJOIN_EXIT_FINE;
     if (counts.requests == 0)

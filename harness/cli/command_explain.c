@@ -1,4 +1,5 @@
 /* rejoin explain: the story of each group in a capture. */
+#include "cli/capture_options.h"
 #include "cli/commands.h"
 
 #include "capture/story.h"
@@ -27,43 +28,33 @@ int command_explain(int argc, char **argv)
 {
     struct capture_counts counts;
     char note[512], error[512];
+    const char *path;
     bool as_json = false;
     int option;
     optind = 1;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPTION_HELP) {
-            fputs(help, stdout);
-            return REJOIN_EXIT_FINE;
-        }
-        if (option != OPTION_JSON) {
-            fputs("rejoin explain --help explains the options\n", stderr);
-            return REJOIN_EXIT_USAGE;
-        }
+        if (option != OPTION_JSON)
+            return option == OPTION_HELP ? capture_help(help) : capture_unknown_option("explain");
         as_json = true;
     }
-    if (optind != argc - 1) {
-        fputs("rejoin explain: expected one capture file; rejoin explain --help explains\n", stderr);
-        return REJOIN_EXIT_USAGE;
-    }
+    int code = capture_path("explain", argc, argv, &path);
+    if (code >= 0)
+        return code;
     struct story *story = story_create();
     struct capture_sink sink = story_sink(story);
-    if (!capture_read(argv[optind], &sink, 1, &counts, note, sizeof(note), error, sizeof(error))) {
+    if (!capture_read(path, &sink, 1, &counts, note, sizeof(note), error, sizeof(error))) {
         fprintf(stderr, "rejoin explain: %s\n", error);
         story_destroy(story);
         return REJOIN_EXIT_USAGE;
     }
     story_finish(story, &counts);
-    if (as_json) {
-        json_t *document = story_json(story, &counts, note);
-        json_dumpf(document, stdout, JSON_INDENT(1));
-        putchar('\n');
-        json_decref(document);
-    } else {
+    if (as_json)
+        capture_print_json(story_json(story, &counts, note));
+    else
         story_print(story, &counts, note, stdout);
-    }
     story_destroy(story);
     if (counts.requests > 0)
         return REJOIN_EXIT_FINE;
-    fprintf(stderr, "rejoin explain: %s holds no Kafka connection\n", argv[optind]);
+    fprintf(stderr, "rejoin explain: %s holds no Kafka connection\n", path);
     return REJOIN_EXIT_NOTHING_TESTED;
 }

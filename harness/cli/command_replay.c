@@ -1,10 +1,10 @@
 /* rejoin replay: a capture's group requests through the core, its answers beside the broker's. */
+#include "cli/capture_options.h"
 #include "cli/commands.h"
 
 #include "capture/replay.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -42,41 +42,23 @@ static int parse(int argc, char **argv, struct options *options)
         else if (option == OPTION_KAFKA_VERSION)
             options->replay.kafka_version = optarg;
         else if (option == OPTION_DELAY) {
-            char *end;
-            long delay_ms = strtol(optarg, &end, 10);
-            if (*end != 0 || end == optarg || delay_ms < 0 || delay_ms > INT32_MAX) {
-                fprintf(stderr, "rejoin replay: --initial-rebalance-delay-ms %s: expected milliseconds from 0\n",
-                        optarg);
+            if (!capture_number("replay", "initial-rebalance-delay-ms", optarg, 0,
+                                &options->replay.initial_rebalance_delay_ms))
                 return REJOIN_EXIT_USAGE;
-            }
-            options->replay.initial_rebalance_delay_ms = (int32_t)delay_ms;
-        } else if (option == OPTION_HELP) {
-            fputs(help, stdout);
-            return REJOIN_EXIT_FINE;
         } else {
-            fputs("rejoin replay --help explains the options\n", stderr);
-            return REJOIN_EXIT_USAGE;
+            return option == OPTION_HELP ? capture_help(help) : capture_unknown_option("replay");
         }
     }
-    if (optind != argc - 1) {
-        fputs("rejoin replay: expected one capture file; rejoin replay --help explains\n", stderr);
-        return REJOIN_EXIT_USAGE;
-    }
-    options->path = argv[optind];
-    return -1;
+    return capture_path("replay", argc, argv, &options->path);
 }
 
 static int show(const struct replay *replay, const struct options *options, const struct capture_counts *counts,
                 const char *note)
 {
-    if (options->as_json) {
-        json_t *document = replay_json(replay, counts, note);
-        json_dumpf(document, stdout, JSON_INDENT(1));
-        putchar('\n');
-        json_decref(document);
-    } else {
+    if (options->as_json)
+        capture_print_json(replay_json(replay, counts, note));
+    else
         replay_print(replay, counts, note, stdout);
-    }
     struct replay_totals totals = replay_totals(replay);
     if (totals.requests == 0) {
         fprintf(stderr, "rejoin replay: %s holds no group request that can be compared\n", options->path);
