@@ -393,8 +393,10 @@ def is_internal(item):
     return isinstance(item, dict) and item.get("name", "") in ("__consumer_offsets", "__transaction_state")
 
 
-def is_unordered(api, body):
+def is_unordered(api, body, release):
     """Where Kafka gives its answers in the order of a hash map."""
+    if release.startswith("3.") and api in ("OffsetCommit", "OffsetFetch"):
+        return True
     return api in UNORDERED or (api == "OffsetFetch" and (body.get("topics", 0) is None or any(
         group["topics"] is None for group in body.get("groups", []))))
 
@@ -448,7 +450,16 @@ def chosen_versions(api, mock_range, broker_range, is_quick):
     return sorted({low, high}) if is_quick else range(low, high + 1)
 
 
-def compare(mock, broker, options):
+def known(release, api, version):
+    """Differences that are not of rights; None: there is none."""
+    if release.startswith("3.") and api in ("OffsetCommit", "OffsetFetch") and version == 0:
+        return "the broker keeps its metadata in KRaft and has no ZooKeeper for version 0: error 35"
+    if release.startswith("3.") and api == "OffsetFetch" and version == 1:
+        return "the broker leaves out all topics where the group is refused: version 1 has no place for its error"
+    return None
+
+
+def compare(mock, broker, release, options):
     mock_versions, broker_versions = mock.versions(), broker.versions()
     counts = {"requests": 0, "refused": 0, "versions": 0}
     differences = {}
@@ -462,6 +473,9 @@ def compare(mock, broker, options):
             print(f"not compared: {api} is not served by both")
             continue
         for version in chosen_versions(api, mock_versions[key], broker_versions[key], "--quick" in options):
+            if known(release, api, version):
+                print(f"not compared: {api} v{version}: {known(release, api, version)}")
+                continue
             counts["versions"] += 1
             for body in bodies(version):
                 for principal in (*RIGHTS, SUPER):
@@ -471,7 +485,7 @@ def compare(mock, broker, options):
                     answers = [server.ask(principal, api, version, copy.deepcopy(body)) for server in (mock, broker)]
                     counts["requests"] += 1
                     counts["refused"] += bool(errors_of(answers[1]) & AUTHORIZATION_ERRORS)
-                    mine, theirs = (comparable(without_clusters_own(api, answer), not is_unordered(api, body))
+                    mine, theirs = (comparable(without_clusters_own(api, answer), not is_unordered(api, body, release))
                                     for answer in answers)
                     found = difference("", mine, theirs)
                     if found:
@@ -501,15 +515,15 @@ def main():
             create_acls(broker)
             mock.prepare()
             broker.prepare()
-            counts, differences = compare(mock, broker, sys.argv[4:])
+            counts, differences = compare(mock, broker, release, sys.argv[4:])
         finally:
             process.terminate()
             assert process.wait() == 0
     for where, cases in differences.items():
         principal, body, found = cases[0]
         print(f"DIFFERENT {where} ({len(cases)} requests), first as {principal} with {json.dumps(body)}\n    {found}")
-    print(f"{counts['requests']} requests of {len(RIGHTS) + 1} principals in {counts['versions']} versions compared with "
-          f"Kafka {release}, {counts['refused']} of them with a refusal by rights; "
+    print(f"{counts['requests']} requests of {len(RIGHTS) + 1} principals in {counts['versions']} versions compared "
+          f"with Kafka {release}, {counts['refused']} of them with a refusal by rights; "
           f"{sum(map(len, differences.values()))} differ")
     assert counts["refused"] > counts["requests"] / 5, "hardly anything was refused: the rights did not arrive"
     return 1 if differences else 0

@@ -309,7 +309,8 @@ def garbage_ends_its_connection_only():
     with encrypted() as mock:
         with mock.connect(tls=client_context()) as healthy:
             for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(70000), bytes(5),
-                            b"\xff" * 100000, b"\x16\x03\x01\x00\x05\x01\xff\xff\xff\xff", b"\x15\x03\x01\x00\x02\x02\x28"):
+                            b"\xff" * 100000, b"\x16\x03\x01\x00\x05\x01\xff\xff\xff\xff",
+                            b"\x15\x03\x01\x00\x02\x02\x28"):
                 with mock.raw() as hostile:
                     try:
                         hostile.sendall(garbage)

@@ -23,6 +23,7 @@ struct rj_behaviour {
     bool unstable_plain_offsets;           /* Scala: 88 also for plain commits that are not replicated yet */
     bool list_groups_partial_while_loading; /* Scala: 14 together with the groups at hand; Java: 14 and none */
     bool member_id_required;               /* since 2.2 (KIP-394) */
+    bool groups_have_configs;              /* since 4.0: DESCRIBE_CONFIGS and ALTER_CONFIGS are operations on a group */
     bool offsets_with_topic_id;            /* since 4.1: offsets are written as version 4 of their record */
 };
 

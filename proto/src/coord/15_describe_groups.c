@@ -10,8 +10,10 @@
 
 typedef struct rj_describe_groups_response_described_group answer_group;
 
+/* Those on configurations stand last: releases before 4.0 have none of a group. */
 static const enum rj_operation group_operations[] = {RJ_OPERATION_READ, RJ_OPERATION_DELETE, RJ_OPERATION_DESCRIBE,
                                                      RJ_OPERATION_DESCRIBE_CONFIGS, RJ_OPERATION_ALTER_CONFIGS};
+enum { OPERATIONS_BEFORE_CONFIGS = 3, OPERATION_COUNT = sizeof(group_operations) / sizeof(group_operations[0]) };
 
 static struct rj_verdict judge_rights(const struct rj_call *call, struct rj_string group_id)
 {
@@ -32,8 +34,9 @@ static struct rj_verdict judge(const struct rj_call *call, struct rj_string grou
 
 static int32_t authorized_operations(const struct rj_call *call, struct rj_string group_id)
 {
+    int count = call->coord->config.behaviour.groups_have_configs ? OPERATION_COUNT : OPERATIONS_BEFORE_CONFIGS;
     int32_t bits = 0;
-    for (size_t i = 0; i < sizeof(group_operations) / sizeof(group_operations[0]); i++)
+    for (int i = 0; i < count; i++)
         if (rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, group_id, group_operations[i]))
             bits |= 1 << group_operations[i];
     return bits;

@@ -11,7 +11,7 @@ void rj_config_init(struct rj_config *config)
         .offsets_retention_check_interval_ms = 600000, .offsets_commit_timeout_ms = 5000,
         .offsets_topic_num_partitions = 50, .is_active = true,
         .behaviour = {.sync_while_loading_error = RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS, .pending_sync_expires = true,
-                      .member_id_required = true, .offsets_with_topic_id = true}};
+                      .member_id_required = true, .groups_have_configs = true, .offsets_with_topic_id = true}};
 }
 
 /* major.minor as one number; -1: not a version. */
@@ -46,6 +46,7 @@ bool rj_config_for_release(struct rj_config *config, struct rj_string release)
     rj_config_init(config);
     bool scala = number < OLDEST_SCALA_END;
     config->behaviour.member_id_required = number >= 2002;
+    config->behaviour.groups_have_configs = number >= 4000;
     config->behaviour.offsets_with_topic_id = number >= 4001;
     config->behaviour.heartbeat_in_completing_error = number < 2007 ? RJ_KAFKA_REBALANCE_IN_PROGRESS : 0;
     config->behaviour.pending_sync_expires = number >= 3000;
