@@ -101,7 +101,7 @@ int64_t mock_log_stable_offset(const struct log *log)
 
 /* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
-/* The first entry whose last offset is at least that. */
+/* The first entry whose last offset is at least that; false: there is none. */
 static bool find_offset(const struct log *log, int64_t offset, int32_t *segment_at, int32_t *entry_at)
 {
     if (offset >= log->end_offset || log->segment_count == 0)
@@ -127,7 +127,7 @@ static bool find_offset(const struct log *log, int64_t offset, int32_t *segment_
             high = middle;
     }
     *entry_at = low;
-    return true;
+    return segment->entries[low].last_offset >= offset; /* compaction may have taken the last records away */
 }
 
 struct rj_bytes mock_log_read(const struct log *log, int64_t offset, size_t max_len, bool at_least_one)

@@ -394,14 +394,26 @@ static int64_t size_of(const char *path)
     return stat(path, &what) == 0 ? what.st_size : -1;
 }
 
-/* The last records are tombstones, compaction takes them away, and a restart does not give their offsets again. */
-static void offsets_of_compacted_tombstones_are_not_given_again(void **state)
+/* Another group of the same partition of __consumer_offsets. */
+static const char *neighbour_of(const char *group, char name[16])
 {
-    struct setting *setting = *state;
+    int32_t partition = rj_coordinator_partition((struct rj_string){group, (int32_t)strlen(group)}, 50), found = -1;
+    for (int i = 0; found != partition; i++) {
+        int len = snprintf(name, 16, "other-%d", i);
+        found = rj_coordinator_partition((struct rj_string){name, len}, 50);
+    }
+    return name;
+}
+
+/* The last records are tombstones, compaction takes them away, and a restart does not give their offsets again. */
+static void check_tombstones_at_the_end(struct setting *setting, bool with_neighbour)
+{
     struct mock_cluster *cluster = start_well(setting);
-    char path[256];
+    char path[256], name[16];
     int64_t start_offset, end_offset, again_end, committed_len = 0, deleted_len = 0;
     group_file(setting, "g", path);
+    if (with_neighbour)
+        assert_int_equal(support_commit(cluster, neighbour_of("g", name), 0, 5), 0);
     for (int round = 0; round == 0 || deleted_len > committed_len; round++) {
         for (int i = 0; i <= round % 7; i++) /* so that the file does not always grow full at the same point */
             assert_int_equal(support_commit(cluster, "g", 0, 1), 0);
@@ -410,7 +422,7 @@ static void offsets_of_compacted_tombstones_are_not_given_again(void **state)
         deleted_len = size_of(path);
         assert_true(round < 100000);
     }
-    assert_int_equal(deleted_len, RJ_BATCH_HEADER_LEN);
+    assert_int_equal(deleted_len == RJ_BATCH_HEADER_LEN, !with_neighbour);
     int32_t partition = rj_coordinator_partition(RJ_STRING("g"), 50);
     assert_true(mock_log_range(cluster, "__consumer_offsets", partition, &start_offset, &end_offset));
     cluster = restart(setting, cluster);
@@ -421,7 +433,19 @@ static void offsets_of_compacted_tombstones_are_not_given_again(void **state)
     assert_int_equal(support_commit(cluster, "g", 0, 2), 0);
     cluster = restart(setting, cluster);
     assert_int_equal(mock_committed_offset(cluster, "g", "t", 0), 2);
+    if (with_neighbour)
+        assert_int_equal(mock_committed_offset(cluster, name, "t", 0), 5);
     support_stop(cluster, &setting->loop);
+}
+
+static void offsets_of_compacted_tombstones_are_not_given_again(void **state)
+{
+    check_tombstones_at_the_end(*state, false);
+}
+
+static void nor_are_they_where_older_records_stay(void **state)
+{
+    check_tombstones_at_the_end(*state, true);
 }
 
 /* ---- A disk that fails ------------------------------------------------------------------------------------------- */
@@ -510,6 +534,7 @@ int main(void)
         ON_A_FOLDER(a_corrupt_middle_is_an_error),
         ON_A_FOLDER(compaction_keeps_the_file_small_and_the_offsets),
         ON_A_FOLDER(offsets_of_compacted_tombstones_are_not_given_again),
+        ON_A_FOLDER(nor_are_they_where_older_records_stay),
         ON_A_FOLDER(a_full_disk_refuses_and_forgets),
         ON_A_FOLDER(nothing_is_written_behind_a_failed_fsync),
         ON_A_FOLDER(nothing_is_written_behind_what_cannot_be_cut_back),
