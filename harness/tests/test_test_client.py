@@ -2,6 +2,7 @@
 results.json."""
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -123,12 +124,25 @@ class TestClient(unittest.TestCase):
                               "client-1.stdout", "client-1.stderr"}, {path.name for path in folder.iterdir()})
         self.assertIn("cl-join-25-reset", (folder / "verdict.txt").read_text())
         self.assertIn("UNKNOWN_MEMBER_ID", (folder / "timeline.txt").read_text())
+        self.judge_pace((folder / "timeline.txt").read_text())
         check = subprocess.run([REJOIN, "check", "--json", str(folder / "case.pcapng")], capture_output=True, text=True)
         self.assertGreater(json.loads(check.stdout)["requests"], 10)
         again = subprocess.run([str(folder / "repro.sh"), str(self.out / "again")], capture_output=True, text=True)
         self.assertEqual(again.returncode, 1, again.stdout + again.stderr)
         self.assertEqual(self.run_suite(HONEST, WRONG_CASE), 0)
         self.assertFalse(folder.exists())
+
+    def judge_pace(self, timeline):
+        """Answers on the way to the coordinator take a millisecond, as a broker's do."""
+        asked, took = {}, []
+        for line in timeline.splitlines():
+            found = re.match(r"#(\d+) +\+ +([\d.]+) s  (-->|<--) .*(?:ApiVersions|FindCoord)(?:.*to #(\d+))?", line)
+            if found and found[3] == "-->":
+                asked[found[1]] = float(found[2])
+            elif found:
+                took.append(float(found[2]) - asked[found[4]])
+        self.assertGreaterEqual(len(took), 2)
+        self.assertGreaterEqual(min(took), 0.0009)
 
     def test_reports_derive_from_the_results(self):
         self.assertEqual(self.run_suite(WRONG, "join/25*", "join/79*"), 1)
