@@ -16,6 +16,8 @@ static const char help[] =
     "Runs scenarios (*.scn; folders are searched): the core in virtual time (the default), a mock over TCP in this\n"
     "process, or a broker. `rejoin run --grammar` prints the language.\n\n"
     "  --target TARGET        core, mock, or the address of a broker\n"
+    "  --user NAME:PASSWORD   by SASL PLAIN, on a broker with an authorizer (ci/kafka ... --authorizer)\n"
+    "  --admin NAME:PASSWORD  a super user there, who says what the user may do; both together\n"
     "  --kafka-version X.Y    what the core and the mock behave like, or what the broker is (4.1)\n"
     "  --rewrite              writes what comes for what is expected into the files, to be reviewed as a diff\n"
     "  --at-once N            scenarios side by side on a wire (100)\n"
@@ -287,6 +289,7 @@ static bool read_options(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
         {"target", required_argument, NULL, 't'}, {"kafka-version", required_argument, NULL, 'k'},
+        {"user", required_argument, NULL, 'u'}, {"admin", required_argument, NULL, 'a'},
         {"rewrite", no_argument, NULL, 'w'}, {"at-once", required_argument, NULL, 'n'},
         {"longest", required_argument, NULL, 'l'}, {"settings", no_argument, NULL, 's'},
         {"json", no_argument, NULL, 'j'}, {"verbose", no_argument, NULL, 'v'}, {"grammar", no_argument, NULL, 'g'},
@@ -301,6 +304,8 @@ static bool read_options(int argc, char **argv, struct options *options)
         switch (option) {
         case 't': options->target = options->run.address = optarg; break;
         case 'k': options->run.kafka_version = optarg; ok = ok && scn_version(optarg) != 0; break;
+        case 'u': options->run.user = optarg; ok = ok && strchr(optarg, ':') != NULL; break;
+        case 'a': options->run.admin = optarg; ok = ok && strchr(optarg, ':') != NULL; break;
         case 'w': options->run.rewrites = true; break;
         case 'n': options->run.at_once = atoi(optarg); ok = ok && options->run.at_once > 0; break;
         case 'l': options->longest_ms = scn_time_ms(optarg); ok = ok && options->longest_ms >= 0; break;
@@ -312,6 +317,7 @@ static bool read_options(int argc, char **argv, struct options *options)
         case 'h': options->wants_help = true; break;
         default: return false;
         }
+    ok = ok && (options->run.user == NULL) == (options->run.admin == NULL);
     return ok || (fprintf(stderr, "rejoin run: an option has a wrong value; --help lists them\n"), false);
 }
 

@@ -137,6 +137,7 @@ struct mock_cluster {
     int api_count;
     struct mock_users *users;   /* NULL: nobody has to authenticate */
     struct mock_acls *acls;     /* NULL: everybody may do everything */
+    const struct rj_rights *host_rights; /* of mock_set_rights; NULL: those of the ACLs */
     struct tls_context *tls;    /* NULL: connections are plain */
 
     int8_t row_by_key[128];  /* index into mock_api_rows, -1: not served */

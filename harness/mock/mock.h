@@ -227,6 +227,8 @@ int32_t mock_coordinator_of(const struct mock_cluster *cluster, const char *grou
 bool mock_move_coordinator(struct mock_cluster *cluster, const char *group, int32_t broker_id, int32_t loading_ms);
 /* Makes the next count appends of group records fail with Kafka's error_code. */
 void mock_fail_appends(struct mock_cluster *cluster, int16_t error_code, int32_t count);
+/* What everybody may do from now on, whoever he is; NULL: what acls_path says. They stay the caller's, and must stay. */
+void mock_set_rights(struct mock_cluster *cluster, const struct rj_rights *rights);
 /* Closes the connections of one client id (NULL: of all); returns how many. */
 int mock_disconnect(struct mock_cluster *cluster, const char *client_id);
 

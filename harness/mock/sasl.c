@@ -45,6 +45,17 @@ static void set_rights(struct connection *connection, const char *principal)
 {
     struct mock_acls *acls = connection->cluster->acls;
     connection->rights = acls ? mock_acls_rights(acls, principal, connection->host + 1) : NULL;
+    if (connection->cluster->host_rights != NULL)
+        connection->rights = connection->cluster->host_rights;
+}
+
+void mock_set_rights(struct mock_cluster *cluster, const struct rj_rights *rights)
+{
+    cluster->host_rights = rights;
+    for (struct connection *connection = cluster->connections; connection != NULL; connection = connection->next) {
+        const struct mock_user *user = connection->sasl ? connection->sasl->user : NULL;
+        set_rights(connection, user ? user->principal : "User:ANONYMOUS");
+    }
 }
 
 bool mock_sasl_begin(struct connection *connection)

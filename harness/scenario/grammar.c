@@ -86,7 +86,7 @@ const struct scn_verb_row scn_verbs[SCN_VERB_COUNT] = {
     [SCN_FAIL_APPEND] = {"fail-append", SCN_CORE | SCN_MOCK, 1, 2, false, "ERROR [COUNT]"},
     [SCN_HOLD_APPENDS] = {"hold-appends", SCN_CORE, 0, 0, false, "nothing"},
     [SCN_RELEASE_APPENDS] = {"release-appends", SCN_CORE, 0, 0, false, "nothing"},
-    [SCN_DENY] = {"deny", SCN_CORE, 1, 3, false, "OPERATION TYPE [NAME], everything or nothing"},
+    [SCN_DENY] = {"deny", EVERYWHERE, 1, 3, false, "OPERATION TYPE [NAME], everything or nothing"},
     [SCN_FORCE] = {"force", SCN_CORE, 2, 2, false, "GROUP Dead or GROUP Empty"},
     [SCN_INACTIVE] = {"inactive", SCN_CORE, 0, 0, false, "nothing"},
     [SCN_SET] = {"set", SCN_CORE, 1, 1, false, "NAME=VALUE"},

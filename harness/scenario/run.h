@@ -140,6 +140,7 @@ char *scn_rewrite(const struct scn_run *run);
 struct scn_options {
     const char *kafka_version;     /* "4.1" */
     const char *address;           /* of a broker */
+    const char *user, *admin;      /* "NAME:PASSWORD" there, by SASL PLAIN; NULL: nobody authenticates */
     bool rewrites;
     int at_once;                   /* runs side by side on a wire */
     bool verbose;

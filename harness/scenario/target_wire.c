@@ -1,4 +1,5 @@
 /* Connections, frames and time of scenarios over TCP. */
+#include "scenario/rights.h"
 #include "scenario/wire.h"
 
 #include "rejoin/conn.h"
@@ -156,8 +157,11 @@ static void connected(uv_connect_t *request, int status)
     connection->is_connected = true;
     uv_tcp_nodelay(&connection->handle, 1);
     uv_read_start((uv_stream_t *)&connection->handle, make_room, take_bytes);
-    struct rejoin_buffer waiting = connection->waiting;
-    connection->waiting = (struct rejoin_buffer){0};
+    struct rejoin_buffer waiting = {0};
+    if (connection->run->wire->options->user != NULL && connection->run->wire->kind == SCN_BROKER)
+        wire_add_authentication(connection->run->wire, &waiting);
+    rejoin_buffer_add(&waiting, connection->waiting.data, connection->waiting.len);
+    rejoin_buffer_free(&connection->waiting);
     if (waiting.len > 0)
         write_bytes(connection, waiting);
 }
@@ -254,7 +258,8 @@ static void start_next(uv_timer_t *timer)
         uv_close((uv_handle_t *)timer, NULL);
         return;
     }
-    if (wire->active >= wire->options->at_once)
+    /* Rights are one user's: scenarios that take them away cannot run side by side on a broker. */
+    if (wire->active >= (wire->options->user != NULL ? 1 : wire->options->at_once))
         return;
     struct wire_run *run = &wire->runs[wire->next++];
     wire->active++;

@@ -26,6 +26,8 @@ struct wire_run {
     struct sockaddr_storage address;         /* of the coordinator of "g" */
     struct mock_cluster *mock;
     struct mock_observer observer;
+    struct rj_right *rights;                 /* of everybody on the mock; NULL: all */
+    struct rj_rights right_list;
     bool is_over;
 };
 

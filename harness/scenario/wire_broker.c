@@ -1,4 +1,5 @@
 /* A broker that is there already: what it advertises, how it is set, topics. */
+#include "scenario/rights.h"
 #include "scenario/wire.h"
 
 #include "rejoin/errors.h"
@@ -157,7 +158,8 @@ bool wire_broker_open(struct wire *wire, char *error, size_t error_len)
 {
     if (!scn_resolve(wire->options->address, &wire->address, error, error_len))
         return false;
-    bool ok = scn_ask_open(&wire->ask, &wire->address) && read_versions(wire) && read_settings(wire)
+    bool ok = scn_ask_open(&wire->ask, &wire->address) && (wire->options->user == NULL || wire_open_rights(wire))
+              && read_versions(wire) && read_settings(wire)
               && wait_for_coordinator(wire) && create_topics(wire);
     if (!ok)
         snprintf(error, error_len, "%s: %s", wire->options->address, wire->ask.error);
@@ -189,6 +191,21 @@ static bool is_served(struct wire_run *run)
     return true;
 }
 
+static bool has_users(struct wire_run *run)
+{
+    const struct scenario *scenario = run->run->scenario;
+    for (int i = 0; i < scenario->step_count; i++)
+        if (scenario->steps[i].verb == SCN_DENY && run->wire->options->user == NULL) {
+            scn_run_end(run->run, SCN_NOT_RUN, 0, "line %d: needs a broker with an authorizer, --user and --admin",
+                        scenario->steps[i].line);
+            return false;
+        }
+    if (run->wire->options->user == NULL || wire_set_denials(run->wire, NULL, 0))
+        return true;
+    scn_run_end(run->run, SCN_BROKEN, 0, "%s", run->wire->ask.error);
+    return false;
+}
+
 static bool is_set_so(struct wire_run *run)
 {
     const struct scenario *scenario = run->run->scenario;
@@ -208,7 +225,7 @@ bool wire_broker_begin(struct wire_run *run)
 {
     const struct scenario *scenario = run->run->scenario;
     run->address = run->wire->address;
-    if (!is_served(run) || !is_set_so(run))
+    if (!is_served(run) || !is_set_so(run) || !has_users(run))
         return false;
     for (int i = 0; i < scenario->topic_count; i++) {
         char name[400];
@@ -230,12 +247,26 @@ bool wire_broker_begin(struct wire_run *run)
 
 /* ---- Control ----------------------------------------------------------------------------------------------------- */
 
+static enum scn_control control_rights(struct wire_run *run, const struct scn_step *step)
+{
+    struct rj_right rights[RIGHTS_MOST];
+    char name[400];
+    int count = scn_rights(run->run, step, name, sizeof(name), rights);
+    if (count > 0 && wire_set_denials(run->wire, rights, count))
+        return SCN_DONE;
+    if (count > 0)
+        snprintf(run->run->why, sizeof(run->run->why), "%s", run->wire->ask.error);
+    return SCN_CANNOT;
+}
+
 /* Asks for it where it is not so yet; done when the metadata say so. */
 static enum scn_control broker_control(struct scn_run *run, const struct scn_step *step)
 {
     struct wire_run *of_wire = run->host;
     struct wire *wire = of_wire->wire;
     char name[400];
+    if (step->verb == SCN_DENY)
+        return control_rights(of_wire, step);
     if (step->verb != SCN_TOPIC) {
         snprintf(run->why, sizeof(run->why), "a broker cannot be told to");
         return SCN_CANNOT;

@@ -1,7 +1,9 @@
 /* A mock cluster of its own for each run, in this process. */
+#include "scenario/rights.h"
 #include "scenario/wire.h"
 
 #include "rejoin/errors.h"
+#include "support/memory.h"
 
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -144,8 +146,10 @@ bool wire_mock_open(struct wire_run *run)
 void wire_mock_close(struct wire_run *run)
 {
     mock_remove_observer(run->mock, &run->observer);
+    mock_set_rights(run->mock, NULL);
     mock_stop(run->mock, NULL, NULL);
     run->mock = NULL;
+    free(run->rights);
 }
 
 /* ---- Control ----------------------------------------------------------------------------------------------------- */
@@ -167,6 +171,20 @@ static enum scn_control control_topic(struct wire_run *run, const struct scn_ste
     return error == 0 ? SCN_DONE : SCN_CANNOT;
 }
 
+static enum scn_control control_rights(struct wire_run *run, const struct scn_step *step)
+{
+    enum { NAME_LEN = 400 };
+    mock_set_rights(run->mock, NULL);
+    free(run->rights);
+    run->rights = rejoin_alloc_zeroed(1, sizeof(struct rj_right) * RIGHTS_MOST + NAME_LEN);
+    char *name = (char *)(run->rights + RIGHTS_MOST);
+    run->right_list = (struct rj_rights){run->rights, scn_rights(run->run, step, name, NAME_LEN, run->rights)};
+    if (run->right_list.count == 0)
+        return SCN_CANNOT;
+    mock_set_rights(run->mock, &run->right_list);
+    return SCN_DONE;
+}
+
 static enum scn_control mock_control(struct scn_run *run, const struct scn_step *step)
 {
     struct wire_run *of_wire = run->host;
@@ -174,6 +192,8 @@ static enum scn_control mock_control(struct scn_run *run, const struct scn_step 
     int16_t error = 0;
     if (step->verb == SCN_TOPIC)
         return control_topic(of_wire, step);
+    if (step->verb == SCN_DENY)
+        return control_rights(of_wire, step);
     if (step->verb == SCN_RELOAD || step->verb == SCN_LOADED)
         return mock_move_coordinator(mock, "g", 0, 0) ? SCN_DONE : SCN_CANNOT;
     if (step->verb == SCN_UNLOAD)
