@@ -281,7 +281,11 @@ static void set_ids(struct build *build)
     set(build, "rebalanceTimeoutMs", json_integer(60000));
     set(build, "protocolType", json_string("consumer"));
     set(build, "protocolName", json_string(state->protocol));
-    set(build, "transactionalId", json_string("x"));
+    set(build, "transactionalId", json_string(build->run->scenario->actors[build->step->actor].name));
+    if (state->producer_id >= 0) {
+        set(build, "producerId", json_integer(state->producer_id));
+        set(build, "producerEpoch", json_integer(state->producer_epoch));
+    }
 }
 
 static bool set_defaults(struct build *build)
@@ -296,6 +300,8 @@ static bool set_defaults(struct build *build)
     case 14: set_ids(build); return build_assignments(build);
     case 15: set(build, "groups", list_of_groups(build)); return true;
     case 42: set(build, "groupsNames", list_of_groups(build)); return true;
+    case 25:
+    case 26: set_ids(build); return true;
     case 10:
         set(build, "key", json_string("g"));
         set(build, "coordinatorKeys", json_pack("[s]", "g"));

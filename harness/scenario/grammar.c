@@ -29,6 +29,9 @@ const char scenario_grammar[] =
     "                               on the core to the millisecond, on a wire not much earlier or later\n"
     "  ACTOR waits                  a request of it is still unanswered\n"
     "  ACTOR disconnects            its connection is closed\n"
+    "  ACTOR begins-txn             it gets a producer id and adds the group to its transaction (id: the actor's name);\n"
+    "                               its TxnOffsetCommits belong to that from now on\n"
+    "  ACTOR commits-txn, ACTOR aborts-txn\n"
     "  stable ACTOR...              they join the group and sync: all of it Stable in one generation, the first the\n"
     "                               leader, each assigned its own name\n"
     "  topic NAME COUNT | gone      it is created, grows to COUNT partitions, or is deleted\n"
@@ -41,7 +44,7 @@ const char scenario_grammar[] =
     "  force GROUP Dead | Empty     a state that no request leads to\n"
     "  inactive                     the coordinator has not started\n"
     "  set NAME=VALUE               a setting of `config` changes\n"
-    "  end-txn PRODUCER EPOCH commit | abort\n"
+    "  end-txn PRODUCER EPOCH commit | abort   the marker of a transaction that nobody began\n"
     "ACTOR is a client with a connection of its own; ACTOR@NAME is the same client on the connection NAME, which may be\n"
     "that of another actor. Requests on one connection are answered in order.\n"
     "\n"
@@ -77,6 +80,9 @@ const char scenario_grammar[] =
 const struct scn_verb_row scn_verbs[SCN_VERB_COUNT] = {
     [SCN_WAITS] = {"waits", EVERYWHERE, 0, 0, true, "nothing"},
     [SCN_DISCONNECTS] = {"disconnects", EVERYWHERE, 0, 0, true, "nothing"},
+    [SCN_BEGINS_TXN] = {"begins-txn", EVERYWHERE, 0, 0, true, "nothing"},
+    [SCN_COMMITS_TXN] = {"commits-txn", EVERYWHERE, 0, 0, true, "nothing"},
+    [SCN_ABORTS_TXN] = {"aborts-txn", EVERYWHERE, 0, 0, true, "nothing"},
     [SCN_STABLE] = {"stable", EVERYWHERE, 1, 16, false, "ACTOR..."},
     [SCN_TOPIC] = {"topic", EVERYWHERE, 2, 2, false, "NAME COUNT or NAME gone"},
     [SCN_RELOAD] = {"reload", SCN_CORE | SCN_MOCK, 0, 0, false, "nothing"},

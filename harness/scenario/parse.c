@@ -460,11 +460,12 @@ static bool parse_step(struct scn_parser *parser)
             return read_request(parser, &step) && (add_step(parser, &step), true);
         if (scn_word_is(sign, "<"))
             return read_answer(parser, &step) && (add_step(parser, &step), true);
-        step.verb = scn_word_is(sign, "waits") ? SCN_WAITS : scn_word_is(sign, "disconnects") ? SCN_DISCONNECTS
-                                                                                              : SCN_PAUSE;
+        for (int verb = 0; verb < SCN_VERB_COUNT; verb++)
+            if (scn_verbs[verb].of_actor && scn_word_is(sign, scn_verbs[verb].name))
+                step.verb = (enum scn_verb)verb;
         if (step.verb == SCN_PAUSE)
             return scn_complain(parser, sign ? sign->column : parser->end_column,
-                                "expected '>', '<', 'waits' or 'disconnects' behind the actor '%.*s'", word.len,
+                                "expected '>', '<', 'waits' or another verb behind the actor '%.*s'", word.len,
                                 word.text);
     }
     if (step.verb == SCN_PAUSE)

@@ -32,7 +32,7 @@ void scn_run_init(struct scn_run *run, const struct scenario *scenario, const st
     run->exchanges_end = &run->exchanges;
     run->names = json_object();
     for (size_t i = 0; i < sizeof(run->actors) / sizeof(run->actors[0]); i++)
-        run->actors[i] = (struct scn_actor_state){.generation = -1, .protocol = "range"};
+        run->actors[i] = (struct scn_actor_state){.generation = -1, .protocol = "range", .producer_id = -1};
 }
 
 void scn_run_free(struct scn_run *run)
@@ -176,7 +176,7 @@ static void judge(struct scn_run *run, struct scn_exchange *exchange, const stru
         return;
     struct rejoin_buffer text = {0};
     show_answer(run, exchange, &text);
-    scn_run_end(run, is_stale(run, exchange, expect) ? SCN_STALE : SCN_FAILED, expect->line ? expect->line : run->line,
+    scn_run_end(run, is_stale(run, exchange, expect) ? SCN_STALE : SCN_FAILED, expect->line ? expect->line : exchange->step->line,
                 "%s (%s %s)", why, actor_name(run, exchange->actor), (const char *)text.data);
     rejoin_buffer_free(&text);
 }

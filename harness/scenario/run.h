@@ -45,7 +45,7 @@ struct scn_target {
     enum scn_control (*control)(struct scn_run *run, const struct scn_step *step);
 };
 
-struct scn_actor_state { int32_t generation; const char *protocol; };
+struct scn_actor_state { int32_t generation; const char *protocol; int64_t producer_id; int16_t producer_epoch; };
 
 struct scn_run {
     const struct scenario *scenario;

@@ -149,6 +149,20 @@ static json_t *deny_op(const struct scn_step *step)
     return json_pack("{s:s, s:[o]}", "op", "deny", "rules", rule);
 }
 
+/* The core has no transactions, only their commits and their markers: any producer id will do. */
+static bool control_txn(struct scn_run *run, const struct scn_step *step)
+{
+    enum { FIRST_PRODUCER_ID = 1000 };
+    struct scn_actor_state *state = &run->actors[step->actor];
+    if (step->verb == SCN_BEGINS_TXN) {
+        state->producer_id = FIRST_PRODUCER_ID + step->actor;
+        return true;
+    }
+    return operate(run, json_pack("{s:s, s:s, s:I, s:i, s:b}", "op", "end_txn", "group", "g", "producer_id",
+                                  (json_int_t)state->producer_id, "producer_epoch", state->producer_epoch, "commit",
+                                  step->verb == SCN_COMMITS_TXN));
+}
+
 static json_t *end_txn_op(const struct scn_run *run, const struct scn_step *step)
 {
     json_t *producer = scn_text_value(run, step->fields.items[0].value);
@@ -183,6 +197,8 @@ static enum scn_control core_control(struct scn_run *run, const struct scn_step 
 {
     if (step->verb == SCN_TOPIC)
         return control_topic(run, step);
+    if (step->verb == SCN_BEGINS_TXN || step->verb == SCN_COMMITS_TXN || step->verb == SCN_ABORTS_TXN)
+        return control_txn(run, step) ? SCN_DONE : SCN_CANNOT;
     if (step->verb == SCN_SET) {
         const struct scn_field *word = &step->fields.items[0];
         if (word->name == NULL || strcmp(word->name, "max-size") != 0) {

@@ -54,6 +54,11 @@ int64_t wire_now_ms(struct scn_run *run);
 bool wire_send(struct scn_run *run, struct scn_exchange *exchange, const json_t *body);
 void wire_disconnect(struct scn_run *run, int connection);
 
+/* begins-txn, commits-txn and aborts-txn, through requests that ask answers (wire_txn.c). ask takes body. */
+typedef json_t *(*wire_asker)(struct wire_run *run, int16_t api_key, int16_t version, json_t *body);
+bool wire_is_txn(const struct scn_step *step);
+enum scn_control wire_control_txn(struct wire_run *run, const struct scn_step *step, wire_asker ask);
+
 /* The mock of one run; false: the run has ended. */
 bool wire_mock_open(struct wire_run *run);
 void wire_mock_close(struct wire_run *run);

@@ -259,6 +259,11 @@ static enum scn_control control_rights(struct wire_run *run, const struct scn_st
     return SCN_CANNOT;
 }
 
+static json_t *ask_for(struct wire_run *run, int16_t api_key, int16_t version, json_t *body)
+{
+    return ask(run->wire, api_key, version, body);
+}
+
 /* Asks for it where it is not so yet; done when the metadata say so. */
 static enum scn_control broker_control(struct scn_run *run, const struct scn_step *step)
 {
@@ -267,6 +272,8 @@ static enum scn_control broker_control(struct scn_run *run, const struct scn_ste
     char name[400];
     if (step->verb == SCN_DENY)
         return control_rights(of_wire, step);
+    if (wire_is_txn(step))
+        return wire_control_txn(of_wire, step, ask_for);
     if (step->verb != SCN_TOPIC) {
         snprintf(run->why, sizeof(run->why), "a broker cannot be told to");
         return SCN_CANNOT;

@@ -55,22 +55,37 @@ static void configure(const struct scenario *scenario, const char *kafka_version
     config->new_member_join_timeout_ms = (int32_t)settings[SCN_NEW_MEMBER_TIMEOUT];
 }
 
+/* The answer as JSON; NULL: there is none at once. Takes body. */
+static json_t *ask(struct wire_run *run, int16_t api_key, int16_t version, json_t *body)
+{
+    const struct rj_message_schema *schema = rj_request_schema(api_key);
+    struct rj_arena arena;
+    rj_arena_init(&arena, &rejoin_heap, SIZE_MAX);
+    char *text = json_dumps(body, JSON_COMPACT);
+    void *request = rj_arena_alloc(&arena, schema->root->size);
+    const void *answer = NULL;
+    if (rj_parse_json(schema, version, (struct rj_string){text, (int32_t)strlen(text)}, &arena, request, NULL) == RJ_OK)
+        answer = mock_ask(run->mock, api_key, version, request);
+    struct rejoin_buffer printed = {0};
+    struct rj_writer writer = rejoin_buffer_writer(&printed);
+    if (answer != NULL)
+        rj_print_json(rj_response_schema(api_key), version, answer, &writer);
+    json_t *result = answer ? json_loadb((const char *)printed.data, printed.len, 0, NULL) : NULL;
+    rejoin_buffer_free(&printed);
+    rj_arena_release(&arena);
+    free(text);
+    json_decref(body);
+    return result;
+}
+
 /* Its id, for requests that name topics by it. */
 static void learn_topic(struct wire_run *run, const char *name)
 {
-    struct rj_metadata_request_topic asked = {.name = {name, (int32_t)strlen(name)}};
-    struct rj_metadata_request request = {.topics = {&asked, 1}};
-    const struct rj_metadata_response *answer = mock_ask(run->mock, 3, 12, &request);
-    if (answer == NULL || answer->topics.count != 1)
-        return;
-    struct rejoin_buffer text = {0};
-    struct rj_writer writer = rejoin_buffer_writer(&text);
-    rj_print_json(rj_response_schema(3), 12, answer, &writer);
-    json_t *body = json_loadb((const char *)text.data, text.len, 0, NULL);
-    json_object_set(run->run->names, name,
-                    json_object_get(json_array_get(json_object_get(body, "topics"), 0), "topicId"));
-    json_decref(body);
-    rejoin_buffer_free(&text);
+    json_t *answer = ask(run, 3, 12, json_pack("{s:[{s:s}]}", "topics", "name", name));
+    json_t *id = json_object_get(json_array_get(json_object_get(answer, "topics"), 0), "topicId");
+    if (id != NULL)
+        json_object_set(run->run->names, name, id);
+    json_decref(answer);
 }
 
 static bool is_served(struct wire_run *run)
@@ -194,6 +209,8 @@ static enum scn_control mock_control(struct scn_run *run, const struct scn_step 
         return control_topic(of_wire, step);
     if (step->verb == SCN_DENY)
         return control_rights(of_wire, step);
+    if (wire_is_txn(step))
+        return wire_control_txn(of_wire, step, ask);
     if (step->verb == SCN_RELOAD || step->verb == SCN_LOADED)
         return mock_move_coordinator(mock, "g", 0, 0) ? SCN_DONE : SCN_CANNOT;
     if (step->verb == SCN_UNLOAD)
