@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCN_LINE_LIMIT = 40 };
+enum { SCN_LINE_LIMIT = 40, JOIN_GROUP = 11, SYNC_GROUP = 14 };
 
 static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *out)
 {
@@ -393,48 +393,58 @@ static bool read_words(struct scn_parser *parser, struct scn_step *step)
     return true;
 }
 
-/* The steps of `stable`: everybody joins, the answers, everybody syncs with the whole plan, the answers. */
+/* One round of `stable`: every actor sends, or every actor has its answer. */
+static bool add_round(struct scn_parser *parser, const struct scn_step *stable, struct scn_step step)
+{
+    for (int i = 0; i < stable->fields.count; i++) {
+        const struct scn_field *field = &stable->fields.items[i];
+        struct scn_word word = {field->value, (int)strlen(field->value), field->column, field->column};
+        if (!read_actor(parser, &word, &step))
+            return false;
+        step.delay_ms = parser->step_count > 0 && parser->steps[parser->step_count - 1].line == step.line
+                            ? 0 : stable->delay_ms;
+        add_step(parser, &step);
+    }
+    return true;
+}
+
+/* assignments=$a:a,$b:b */
+static const struct scn_field *make_plan(struct scn_parser *parser, const struct scn_step *stable)
+{
+    struct rejoin_buffer text = {0};
+    for (int i = 0; i < stable->fields.count; i++)
+        rejoin_buffer_format(&text, "%s$%s:%s", i ? "," : "", stable->fields.items[i].value,
+                             stable->fields.items[i].value);
+    struct scn_field *plan = rj_arena_alloc(&parser->scenario->arena, sizeof(*plan));
+    *plan = (struct scn_field){.name = "assignments", .value = scn_keep(parser, (const char *)text.data, text.len),
+                               .column = stable->column};
+    rejoin_buffer_free(&text);
+    return plan;
+}
+
+/* The steps of `stable`: ids for everybody, joins, their answers, syncs with the whole plan, their answers. */
 static bool expand_stable(struct scn_parser *parser, const struct scn_step *stable)
 {
-    struct scn_field *actors = rj_arena_alloc(&parser->scenario->arena, sizeof(*actors)), *plan =
-        rj_arena_alloc(&parser->scenario->arena, sizeof(*plan));
-    static const struct scn_field no_error = {.value = "NONE"}, id_required = {.value = "MEMBER_ID_REQUIRED"};
-    static const struct scn_expect fine = {.fields = {&no_error, 1}}, given = {.fields = {&id_required, 1}};
-    struct rejoin_buffer text = {0};
-    struct scn_step step = *stable;
-    step.fields = (struct scn_fields){NULL, 0};
-    (void)actors;
-    for (int phase = 0; phase < 4 && !parser->failed; phase++)
-        for (int i = 0; i < stable->fields.count; i++) {
-            const struct scn_field *field = &stable->fields.items[i];
-            if (field->name != NULL || field->json != NULL)
-                return scn_complain(parser, field->column, "expected the name of an actor");
-            struct scn_word word = {field->value, (int)strlen(field->value), field->column, field->column};
-            if (!read_actor(parser, &word, &step))
-                break;
-            bool asks = phase == 0 || phase == 2;
-            step.api_key = phase < 2 ? 11 : 14;
-            step.verb = asks ? SCN_SEND : SCN_ANSWER;
-            step.whenever = !asks;
-            step.fields = phase == 2 ? (struct scn_fields){plan, 1} : (struct scn_fields){NULL, 0};
-            step.only_if_new = phase == 0;
-            step.expect = phase == 0 ? (struct scn_expect *)(uintptr_t)&given : NULL;
-            if (phase == 0)
-                add_step(parser, &step);
-            step.only_if_new = false;
-            step.delay_ms = phase == 0 ? 0 : step.delay_ms;
-            step.expect = asks ? NULL : (struct scn_expect *)(uintptr_t)&fine;
-            add_step(parser, &step);
-            if (phase == 0)
-                rejoin_buffer_format(&text, "%s$%s:%s", i ? "," : "", parser->scenario->actors[step.actor].name,
-                                     parser->scenario->actors[step.actor].name);
-            if (phase == 1)
-                *plan = (struct scn_field){.name = "assignments",
-                                           .value = scn_keep(parser, (const char *)text.data, text.len),
-                                           .column = stable->column};
-        }
-    rejoin_buffer_free(&text);
-    return !parser->failed;
+    static struct scn_field no_error = {.value = "NONE"}, id_required = {.value = "MEMBER_ID_REQUIRED"};
+    static struct scn_expect fine = {.fields = {&no_error, 1}}, given = {.fields = {&id_required, 1}};
+    for (int i = 0; i < stable->fields.count; i++)
+        if (stable->fields.items[i].name != NULL || stable->fields.items[i].json != NULL)
+            return scn_complain(parser, stable->fields.items[i].column, "expected the name of an actor");
+    struct scn_step asks = *stable, answers = *stable;
+    asks.verb = SCN_SEND;
+    answers.verb = SCN_ANSWER;
+    answers.whenever = true;
+    answers.expect = &fine;
+    asks.fields = answers.fields = (struct scn_fields){NULL, 0};
+    asks.api_key = answers.api_key = JOIN_GROUP;
+    struct scn_step first = asks;
+    first.only_if_new = true;
+    first.expect = &given;
+    if (!add_round(parser, stable, first) || !add_round(parser, stable, asks) || !add_round(parser, stable, answers))
+        return false;
+    asks.api_key = answers.api_key = SYNC_GROUP;
+    asks.fields = (struct scn_fields){make_plan(parser, stable), 1};
+    return add_round(parser, stable, asks) && add_round(parser, stable, answers);
 }
 
 static bool parse_step(struct scn_parser *parser)

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_LIMIT_LEN = 16 * 1024 * 1024, START_EVERY_MS = 4, CONTROL_EVERY_MS = 30 };
+enum { ANSWER_LIMIT_LEN = 16 * 1024 * 1024, START_EVERY_MS = 10, CONTROL_EVERY_MS = 30, PASSES = 3, FEW_AT_ONCE = 4 };
 
 static void go_on(struct wire_run *run);
 
@@ -218,7 +218,9 @@ static void end_run(struct wire_run *run)
     if (run->mock != NULL)
         wire_mock_close(run);
     wire->active--;
-    wire->done(wire->context, run->run);
+    bool again = run->run->verdict == SCN_FAILED && run->tries < wire->last_pass && !run->run->rewrites;
+    if (!again)
+        wire->done(wire->context, run->run);
 }
 
 static void timer_fired(uv_timer_t *timer) { go_on(timer->data); }
@@ -259,9 +261,9 @@ static void start_next(uv_timer_t *timer)
         return;
     }
     /* Rights are one user's: scenarios that take them away cannot run side by side on a broker. */
-    if (wire->active >= (wire->options->user != NULL ? 1 : wire->options->at_once))
+    if (wire->active >= (wire->options->user != NULL ? 1 : wire->at_once))
         return;
-    struct wire_run *run = &wire->runs[wire->next++];
+    struct wire_run *run = wire->runs[wire->next++];
     wire->active++;
     uv_timer_init(&wire->loop, &run->timer);
     run->timer.data = run;
@@ -271,32 +273,68 @@ static void start_next(uv_timer_t *timer)
         end_run(run);
 }
 
+static void prepare_run(struct wire *wire, struct wire_run *run, struct scn_run *performance, int number, int pass)
+{
+    const struct scn_target *target = wire->kind == SCN_MOCK ? &scn_mock_target : &scn_broker_target;
+    *run = (struct wire_run){.run = performance, .wire = wire, .tries = pass};
+    scn_run_init(performance, performance->scenario, target, run, scn_version(wire->options->kafka_version));
+    performance->rewrites = wire->options->rewrites;
+    if (wire->kind == SCN_BROKER)
+        snprintf(performance->prefix, sizeof(performance->prefix), "%.20sx%ux%u.", wire->prefix, (unsigned)number & 0xfffff,
+                 (unsigned)pass & 0xff);
+}
+
+static bool perform_pass(struct wire *wire, char *error, size_t error_len)
+{
+    if (wire->kind == SCN_BROKER && !wire_broker_make_topics(wire, error, error_len))
+        return false;
+    wire->next = wire->active = 0;
+    uv_loop_init(&wire->loop);
+    uv_timer_init(&wire->loop, &wire->starter);
+    wire->starter.data = wire;
+    uv_timer_start(&wire->starter, start_next, 0, START_EVERY_MS);
+    uv_run(&wire->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&wire->loop);
+    if (wire->kind == SCN_BROKER)
+        wire_broker_drop_topics(wire);
+    return true;
+}
+
+/* All of them, then what failed again, few at a time: on a machine that is busy, time is not what a scenario thinks it
+ * is. What is really wrong fails every time. */
+static bool perform_passes(struct wire *wire, struct wire_run *of_wire, struct scn_run *runs, int count, char *error,
+                           size_t error_len)
+{
+    bool ok = true;
+    for (int pass = 0; pass <= wire->last_pass && ok; pass++) {
+        wire->count = 0;
+        for (int i = 0; i < count; i++) {
+            if (pass > 0 && (runs[i].verdict != SCN_FAILED || of_wire[i].tries != pass - 1))
+                continue;
+            if (pass > 0)
+                scn_run_free(&runs[i]);
+            prepare_run(wire, &of_wire[i], &runs[i], i, pass);
+            wire->runs[wire->count++] = &of_wire[i];
+        }
+        wire->at_once = pass == 0 ? wire->options->at_once : FEW_AT_ONCE;
+        ok = wire->count == 0 || perform_pass(wire, error, error_len);
+    }
+    return ok;
+}
+
 bool scn_run_on_wire(struct scn_run *runs, int count, enum scn_target_kind kind, const struct scn_options *options,
                      scn_done done, void *context, char *error, size_t error_len)
 {
-    struct wire wire = {.kind = kind, .options = options, .done = done, .context = context, .count = count,
-                        .runs = rejoin_alloc_zeroed((size_t)count + 1, sizeof(struct wire_run)),
-                        .ask = {.socket = -1}};
-    const struct scn_target *target = kind == SCN_MOCK ? &scn_mock_target : &scn_broker_target;
+    struct wire wire = {.kind = kind, .options = options, .done = done, .context = context, .ask = {.socket = -1},
+                        .last_pass = options->rewrites ? 0 : PASSES - 1};
+    struct wire_run *of_wire = rejoin_alloc_zeroed((size_t)count + 1, sizeof(*of_wire));
+    wire.runs = rejoin_alloc_zeroed((size_t)count + 1, sizeof(struct wire_run *));
     if (kind == SCN_BROKER)
         snprintf(wire.prefix, sizeof(wire.prefix), "s%x%x", (unsigned)getpid(), (unsigned)time(NULL) & 0xffff);
-    for (int i = 0; i < count; i++) {
-        wire.runs[i] = (struct wire_run){.run = &runs[i], .wire = &wire};
-        scn_run_init(&runs[i], runs[i].scenario, target, &wire.runs[i], scn_version(options->kafka_version));
-        runs[i].rewrites = options->rewrites;
-        if (kind == SCN_BROKER)
-            snprintf(runs[i].prefix, sizeof(runs[i].prefix), "%.24sx%d.", wire.prefix, i);
-    }
-    bool ok = kind == SCN_MOCK || wire_broker_open(&wire, error, error_len);
-    if (ok) {
-        uv_loop_init(&wire.loop);
-        uv_timer_init(&wire.loop, &wire.starter);
-        wire.starter.data = &wire;
-        uv_timer_start(&wire.starter, start_next, 0, START_EVERY_MS);
-        uv_run(&wire.loop, UV_RUN_DEFAULT);
-        uv_loop_close(&wire.loop);
-    }
+    bool ok = (kind == SCN_MOCK || wire_broker_open(&wire, error, error_len))
+              && perform_passes(&wire, of_wire, runs, count, error, error_len);
     wire_broker_close(&wire);
     free(wire.runs);
+    free(of_wire);
     return ok;
 }

@@ -29,13 +29,14 @@ struct wire_run {
     struct rj_right *rights;                 /* of everybody on the mock; NULL: all */
     struct rj_rights right_list;
     bool is_over;
+    int tries;
 };
 
 struct wire {
     uv_loop_t loop;
     uv_timer_t starter;
-    struct wire_run *runs;
-    int count, next, active;
+    struct wire_run **runs; /* of this pass */
+    int count, next, active, at_once, last_pass;
     enum scn_target_kind kind;
     const struct scn_options *options;
     scn_done done;
@@ -65,6 +66,9 @@ void wire_mock_close(struct wire_run *run);
 
 /* What all runs on a broker share: versions, settings, topics. False: error. */
 bool wire_broker_open(struct wire *wire, char *error, size_t error_len);
+/* Topics of all runs of a pass. */
+bool wire_broker_make_topics(struct wire *wire, char *error, size_t error_len);
+void wire_broker_drop_topics(struct wire *wire);
 void wire_broker_close(struct wire *wire);
 bool wire_broker_begin(struct wire_run *run); /* false: the run has ended */
 

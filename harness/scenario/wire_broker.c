@@ -117,9 +117,9 @@ static bool create_topics(struct wire *wire)
 {
     json_t *topics = json_array();
     for (int i = 0; i < wire->count; i++) {
-        const struct scenario *scenario = wire->runs[i].run->scenario;
+        const struct scenario *scenario = wire->runs[i]->run->scenario;
         for (int k = 0; k < scenario->topic_count; k++)
-            json_array_append_new(topics, new_topic(wire->runs[i].run->prefix, scenario->topics[k].name,
+            json_array_append_new(topics, new_topic(wire->runs[i]->run->prefix, scenario->topics[k].name,
                                                     scenario->topics[k].partition_count));
     }
     if (json_array_size(topics) == 0) {
@@ -139,13 +139,13 @@ static bool create_topics(struct wire *wire)
     return ok;
 }
 
-static void delete_topics(struct wire *wire)
+void wire_broker_drop_topics(struct wire *wire)
 {
     json_t *names = json_array();
     for (int i = 0; i < wire->count; i++) {
-        const struct scenario *scenario = wire->runs[i].run->scenario;
+        const struct scenario *scenario = wire->runs[i]->run->scenario;
         for (int k = 0; k < scenario->topic_count; k++)
-            json_array_append_new(names, json_sprintf("%s%s", wire->runs[i].run->prefix, scenario->topics[k].name));
+            json_array_append_new(names, json_sprintf("%s%s", wire->runs[i]->run->prefix, scenario->topics[k].name));
     }
     if (json_array_size(names) > 0)
         json_decref(ask(wire, 20, 4, json_pack("{s:O, s:i}", "topicNames", names, "timeoutMs", 10000)));
@@ -159,8 +159,15 @@ bool wire_broker_open(struct wire *wire, char *error, size_t error_len)
     if (!scn_resolve(wire->options->address, &wire->address, error, error_len))
         return false;
     bool ok = scn_ask_open(&wire->ask, &wire->address) && (wire->options->user == NULL || wire_open_rights(wire))
-              && read_versions(wire) && read_settings(wire)
-              && wait_for_coordinator(wire) && create_topics(wire);
+              && read_versions(wire) && read_settings(wire) && wait_for_coordinator(wire);
+    if (!ok)
+        snprintf(error, error_len, "%s: %s", wire->options->address, wire->ask.error);
+    return ok;
+}
+
+bool wire_broker_make_topics(struct wire *wire, char *error, size_t error_len)
+{
+    bool ok = create_topics(wire);
     if (!ok)
         snprintf(error, error_len, "%s: %s", wire->options->address, wire->ask.error);
     return ok;
@@ -168,8 +175,6 @@ bool wire_broker_open(struct wire *wire, char *error, size_t error_len)
 
 void wire_broker_close(struct wire *wire)
 {
-    if (wire->ask.socket >= 0)
-        delete_topics(wire);
     scn_ask_close(&wire->ask);
     json_decref(wire->settings);
 }
