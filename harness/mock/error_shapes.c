@@ -37,6 +37,25 @@ static void *offset_commit(struct request *request, const struct rj_offset_commi
     return response;
 }
 
+static void *txn_offset_commit(struct request *request, const struct rj_txn_offset_commit_request *asked,
+                               int16_t error_code)
+{
+    struct rj_txn_offset_commit_response *response = mock_new_response(request);
+    if (response == NULL || !NEW_ITEMS(request, response->topics, asked->topics.count))
+        return NULL;
+    for (int32_t i = 0; i < asked->topics.count; i++) {
+        struct rj_txn_offset_commit_response_topic *topic = &response->topics.items[i];
+        topic->name = asked->topics.items[i].name;
+        if (!NEW_ITEMS(request, topic->partitions, asked->topics.items[i].partitions.count))
+            return NULL;
+        for (int32_t j = 0; j < topic->partitions.count; j++) {
+            topic->partitions.items[j].partition_index = asked->topics.items[i].partitions.items[j].partition_index;
+            topic->partitions.items[j].error_code = error_code;
+        }
+    }
+    return response;
+}
+
 /* Versions 0 and 1 have a place in each partition only. */
 static bool offset_fetch_partitions(struct request *request, const struct rj_offset_fetch_request *asked,
                                     struct rj_offset_fetch_response *response, int16_t error_code)
@@ -324,6 +343,7 @@ void *mock_error_response(struct request *request, int16_t error_code)
         ERROR_CASE(19, create_topics)
         ERROR_CASE(20, delete_topics)
         ERROR_CASE(23, leader_epochs)
+        ERROR_CASE(28, txn_offset_commit)
         ERROR_CASE(32, describe_configs)
         ERROR_CASE(37, create_partitions)
         ERROR_CASE(42, delete_groups)
