@@ -1,4 +1,4 @@
-# Sourced by the drivers of Go clients: go_driver DIRECTORY MINIMAL_GO_VERSION
+# Sourced by the drivers of Go clients: go_driver DIRECTORY MINIMAL_GO_VERSION [ARGUMENT...]
 # Builds DIRECTORY into the cache when its source is newer than what is there, and runs it.
 # shellcheck shell=bash
 set -euo pipefail
@@ -17,5 +17,5 @@ go_driver() {
     (cd "$directory" && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o "$binary.$$" . && mv "$binary.$$" "$binary") >&2 ||
       { echo "SKIPPED: $name cannot be built (needs the Go module proxy)"; exit 77; }
   fi
-  exec "$binary"
+  exec "$binary" "${@:3}"
 }
