@@ -42,7 +42,7 @@ RIGHTS = {
                      "allow * Read Group g-1", "allow * Read Topic t-1"],
 }
 SUPER = "admin"
-PASSWORDS = {name: name + "-secret" for name in (*RIGHTS, SUPER)}
+PASSWORDS = {name: name + "-secret" for name in (*RIGHTS, SUPER, "alice")}  # alice is the scenarios'
 ZERO = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
