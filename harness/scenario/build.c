@@ -315,7 +315,7 @@ static bool set_defaults(struct build *build)
 static bool is_taken(const struct build *build, const struct scn_field *word)
 {
     static const struct { const char *name; int16_t api_key; } taken[] = {
-        {"protocols", 11}, {"topics", 11}, {"assignments", 14}, {"members", 13}, {"groups", 9}, {"groups", 15},
+        {"protocols", 11}, {"assignments", 14}, {"members", 13}, {"groups", 9}, {"groups", 15},
         {"groups", 42}, {"group", 9}};
     char topic[300];
     int32_t partition;
@@ -327,6 +327,8 @@ static bool is_taken(const struct build *build, const struct scn_field *word)
         return true;
     if (word->name == NULL)
         return false;
+    if (strcmp(word->name, "topics") == 0)
+        return true; /* a member's subscription: JoinGroup reads it, other requests name partitions */
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
         if (taken[i].api_key == api_key && strcmp(taken[i].name, word->name) == 0)
             return api_key != 9 || build->version >= 8 || strcmp(word->name, "groups") == 0;
