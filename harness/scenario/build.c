@@ -247,8 +247,8 @@ static bool build_topics(struct build *build)
     json_t *groups = json_array();
     const char *text = text_or(build, "groups", text_or(build, "group", "g")), *at = text;
     for (char *piece; (piece = scn_next_piece(&at)) != NULL; free(piece)) {
-        json_t *group = json_pack("{s:o?, s:O}", "groupId", *text ? scn_text_value(build->run, piece) : json_string(""),
-                                  "topics", topics);
+        json_t *group = json_pack("{s:o?, s:o}", "groupId", *text ? scn_text_value(build->run, piece) : json_string(""),
+                                  "topics", json_deep_copy(topics)); /* names are changed in place */
         json_array_append_new(groups, group);
     }
     json_decref(topics);
