@@ -167,7 +167,8 @@ static struct core_request *read_request(struct core_session *session, const jso
     const json_t *version = json_object_get(op, "version");
     const struct rj_message_schema *schema = rj_request_schema(request->api_key);
     request->version = version ? (int16_t)json_integer_value(version) : schema ? schema->versions.high : 0;
-    request->client_id = rejoin_strdup(text_or(op, "client_id", "c"));
+    if (!json_is_null(json_object_get(op, "client_id")))
+        request->client_id = rejoin_strdup(text_or(op, "client_id", "c"));
     const char *host = text_or(op, "client_host", "127.0.0.1");
     request->client_host = rejoin_alloc(strlen(host) + 2);
     snprintf(request->client_host, strlen(host) + 2, "/%s", host);
@@ -318,7 +319,8 @@ static void dispatch(struct core_session *session, struct core_request *request)
     event.as.request.correlation_id = request->correlation_id;
     event.as.request.api_key = request->api_key;
     event.as.request.version = request->version;
-    event.as.request.client_id = (struct rj_string){request->client_id, (int32_t)strlen(request->client_id)};
+    event.as.request.client_id = request->client_id
+        ? (struct rj_string){request->client_id, (int32_t)strlen(request->client_id)} : RJ_NULL_STRING;
     event.as.request.client_host = (struct rj_string){request->client_host, (int32_t)strlen(request->client_host)};
     event.as.request.body = request->body;
     struct rj_rights rights = {session->rights, (int32_t)session->right_count};

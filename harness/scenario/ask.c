@@ -24,7 +24,7 @@ bool scn_encode(int16_t api_key, int16_t version, int32_t correlation_id, const 
     char *text = json_dumps(body, JSON_COMPACT);
     void *message = rj_arena_alloc(&arena, schema->root->size);
     struct rj_fault fault = {.err = RJ_OK};
-    struct rj_string client = {client_id, (int32_t)strlen(client_id)};
+    struct rj_string client = {client_id, client_id ? (int32_t)strlen(client_id) : 0};
     size_t len = 0;
     enum rj_err err =
         rj_parse_json(schema, version, (struct rj_string){text, (int32_t)strlen(text)}, &arena, message, &fault);

@@ -387,7 +387,8 @@ const char *scn_client_id(const struct scn_run *run, int actor)
     const struct scn_fields *defaults = &run->scenario->actors[actor].defaults;
     for (int i = 0; i < defaults->count; i++)
         if (defaults->items[i].name != NULL && strcmp(defaults->items[i].name, "client") == 0)
-            return defaults->items[i].value;
+            return strcmp(defaults->items[i].value, "null") == 0 && !defaults->items[i].is_quoted
+                       ? NULL : defaults->items[i].value;
     return run->scenario->actors[actor].name;
 }
 

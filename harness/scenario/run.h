@@ -89,7 +89,7 @@ bool scn_fits(const struct scenario *scenario, enum scn_target_kind kind, const 
 
 /* The request's body as JSON; NULL: run has ended. */
 json_t *scn_build(struct scn_run *run, const struct scn_step *step, int16_t version);
-const char *scn_client_id(const struct scn_run *run, int actor);
+const char *scn_client_id(const struct scn_run *run, int actor); /* NULL: none is sent (client=null) */
 /* Puts the prefix before names of groups and topics, or takes it off all strings. */
 void scn_add_prefix(const struct scn_run *run, json_t *body);
 json_t *scn_take_prefix(const struct scn_run *run, json_t *body); /* a new reference; takes body */

@@ -91,7 +91,7 @@ static int64_t core_now(struct scn_run *run)
 
 static bool core_send(struct scn_run *run, struct scn_exchange *exchange, const json_t *body)
 {
-    return operate(run, json_pack("{s:s, s:i, s:i, s:i, s:i, s:s, s:O}", "op", "request", "conn",
+    return operate(run, json_pack("{s:s, s:i, s:i, s:i, s:i, s:s?, s:O}", "op", "request", "conn",
                                   exchange->connection, "corr", exchange->correlation_id, "api", exchange->api_key,
                                   "version", exchange->version, "client_id", scn_client_id(run, exchange->actor),
                                   "body", body));
