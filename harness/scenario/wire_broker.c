@@ -62,9 +62,10 @@ static bool read_settings(struct wire *wire)
     return ok;
 }
 
-/* The coordinator answers when __consumer_offsets is there. */
+/* The coordinator answers when __consumer_offsets is there. Asked for a transaction's, the broker makes that log too. */
 static bool wait_for_coordinator(struct wire *wire)
 {
+    json_decref(ask(wire, 10, 1, json_pack("{s:s, s:i}", "key", wire->prefix, "keyType", 1)));
     for (int i = 0; i < TRIES; i++) {
         json_t *answer = ask(wire, 10, 0, json_pack("{s:s}", "key", wire->prefix));
         json_int_t error = json_integer_value(json_object_get(answer, "errorCode"));
