@@ -49,6 +49,7 @@ struct core_session {
     struct core_record *log;
     size_t log_count, log_size;
     int64_t start_ms, now_ms; /* absolute */
+    bool is_unloaded, is_loading; /* the partition is lost; it is being loaded again, which takes until load_end */
     bool auto_commit, ordered, quiet, records, records_always, denies, entropy_used, trace, changes;
     struct rj_right *rights;
     size_t right_count;

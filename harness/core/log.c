@@ -144,6 +144,8 @@ void core_op_log(struct core_session *session) { core_print_records(session, 0, 
 void core_op_unload(struct core_session *session)
 {
     struct rj_event event = {.type = RJ_EVENT_UNLOAD};
+    session->is_unloaded = true;
+    session->is_loading = false;
     core_step(session, &event);
     session->uncommitted_count = 0;
 }
@@ -183,6 +185,9 @@ static void load_record(struct core_session *session, size_t at)
 
 void core_op_load(struct core_session *session, bool finish)
 {
+    if (!session->is_unloaded || session->is_loading)
+        return; /* Kafka's coordinator has it already */
+    session->is_loading = true;
     struct rj_event event = {.type = RJ_EVENT_LOAD_BEGIN};
     core_step(session, &event);
     if (finish)
@@ -191,6 +196,9 @@ void core_op_load(struct core_session *session, bool finish)
 
 void core_op_load_end(struct core_session *session)
 {
+    if (!session->is_loading)
+        return;
+    session->is_unloaded = session->is_loading = false;
     for (size_t i = 0; i < session->log_count; i++)
         load_record(session, i);
     struct rj_event event = {.type = RJ_EVENT_LOAD_END};

@@ -141,10 +141,12 @@ static bool read_hex(struct core_request *request, const char *hex)
     request->correlation_id = parsed.correlation_id;
     request->body = parsed.body;
     free(request->client_id);
-    request->client_id = rejoin_alloc((size_t)parsed.client_id.len + 1);
-    if (parsed.client_id.len > 0)
+    request->client_id = NULL;
+    if (parsed.client_id.data != NULL) {
+        request->client_id = rejoin_alloc((size_t)parsed.client_id.len + 1);
         memcpy(request->client_id, parsed.client_id.data, (size_t)parsed.client_id.len);
-    request->client_id[parsed.client_id.len] = 0;
+        request->client_id[parsed.client_id.len] = 0;
+    }
     if (err != RJ_OK)
         request->refusal = rejoin_strdup(rj_err_name(err));
     return true;

@@ -113,6 +113,7 @@ void core_op_config(struct core_session *session, const json_t *op)
     limits.groups = (int32_t)setting(op, "limit_groups", "", limits.groups);
     if (rj_coord_create(&session->coord, &rejoin_heap, &limits, &session->config) != RJ_OK)
         abort();
+    session->is_unloaded = true;
     core_op_load(session, true);
 }
 

@@ -1,72 +1,30 @@
 #!/usr/bin/env python3
 """Feeds random operation sequences to the core (`rejoin core`) and to Kafka's own coordinator (the oracle), and
 compares every answer, the moment of each parked one, and every record written. A difference is shrunk to the shortest
-sequence that still shows it.
+sequence that still shows it. With a knock-out build it counts how often each rule was met, and steers to rare ones.
 
     lockstep.py --rejoin PATH --oracle PATH [--sequences N] [--operations N] [--first-seed N] [--out DIR]
+                [--seconds N] [--without RULE] [--least N] [--json FILE]
 
-Exit codes: 0 no difference, 1 differences (files in DIR), 3 usage, 77 the oracle cannot be started."""
+Exit codes: 0 no difference, 1 differences (files in DIR), 2 with --least N: a rule or a cell of the table that can be
+met was met less than N times, 3 usage, 77 the oracle cannot be started."""
 import argparse
-import collections
 import json
 import os
 import random
 import re
-import subprocess
 import sys
-import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from coverage import Coverage  # noqa: E402
+from peers import ENDED, Background, Peer  # noqa: E402
 from sequences import Generator  # noqa: E402
 
 RULE = re.compile(r',"rule":"[a-z0-9-]*"')
 NEXT_TIMER = re.compile(r',"next_timer_ms":\d+')
 EXPLAINED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "explained.json")
-
-
-class Peer:
-    """One side: a process that reads operations and answers each with lines up to its `done` line."""
-
-    def __init__(self, command):
-        self.command = command
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.alive = True
-
-    def ask(self, operation):
-        self.process.stdin.write((operation + "\n").encode())
-        self.process.stdin.flush()
-        return self.read_one()
-
-    def read_one(self):
-        lines = []
-        while True:
-            line = self.process.stdout.readline().decode()
-            if not line:
-                self.alive = False
-                return lines + ["(the process ended)"]
-            line = line.rstrip("\n")
-            lines.append(line)
-            if line.startswith('{"done":'):
-                return lines
-
-    def ask_all(self, operations):
-        """Writes from a thread, so that neither pipe can fill up while the other waits."""
-        text = ("\n".join(operations) + "\n").encode()
-
-        def write():
-            self.process.stdin.write(text)
-            self.process.stdin.flush()
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        answers = [self.read_one() for _ in operations]
-        writer.join()
-        return answers
-
-    def restart(self):
-        self.process.kill()
-        self.process.wait()
-        self.__init__(self.command)
+LANES = 24
 
 
 def load_explained():
@@ -92,6 +50,7 @@ def normal(line, waits):
         return NEXT_TIMER.sub("", line) if waits else line
     answer = json.loads(line)
     answer.pop("rule", None)
+    answer.pop("line", None)
     body = answer.get("body")
     if body is not None and answer.get("api") == 16:
         body["groups"] = sorted_list(body["groups"])
@@ -119,6 +78,8 @@ def is_explained(ours, theirs, explained):
 def first_difference(ours, theirs, waits, explained):
     """(operation, our lines, their lines) or None."""
     for index, (left, right) in enumerate(zip(ours, theirs)):
+        if ENDED in (left[-1], right[-1]):
+            return index, left[-1], right[-1]
         left = [RULE.sub("", line) for line in left if not line.startswith('{"trace":')]
         right = [line for line in right if not line.startswith('{"warn":')]
         left = [line for line in left if not line.startswith('{"warn":')]
@@ -135,48 +96,61 @@ def first_difference(ours, theirs, waits, explained):
     return None
 
 
+class Lane:
+    """One sequence on its way: the generator sees the core's answers, so that most requests are such as a real member
+    would send."""
+
+    def __init__(self, core, seed, theme):
+        self.core, self.seed = core, seed
+        self.generator = Generator(random.Random(seed), seed, theme)
+        self.operations, self.answers = [], []
+
+    def send(self):
+        text = json.dumps(self.generator.next(), separators=(",", ":"))
+        self.operations.append(text)
+        self.core.send(text + "\n")
+
+    def receive(self):
+        lines = self.core.read_one()
+        self.answers.append(lines)
+        self.generator.learn([json.loads(line) for line in lines if line.startswith('{"conn"')])
+
+
 class Harness:
     def __init__(self, arguments):
-        self.core = Peer([arguments.rejoin, "core"])
-        self.oracle = Peer([arguments.oracle] + ([arguments.release] if arguments.release else []))
+        command = [arguments.rejoin, "core"] + (["--without", arguments.without] if arguments.without else [])
+        self.oracle_command = [arguments.oracle] + ([arguments.release] if arguments.release else [])
+        self.cores = [Peer(command) for _ in range(min(LANES, arguments.sequences))]
+        self.core, self.oracle = self.cores[0], None
+        self.background = Background(self.oracle_command, 4 * LANES)
         self.explained = load_explained()
-        self.table = collections.Counter()
-        self.rules = collections.Counter()
-        self.accepted = self.requests = self.operations = 0
+        self.coverage = Coverage()
+        self.length = arguments.operations + 2
 
-    def generate(self, seed, length):
-        """The operations of one sequence and the core's answers; the generator sees them, so that most requests are
-        such as a real member would send."""
-        generator = Generator(random.Random(seed), seed)
-        operations, answers = [], []
-        for _ in range(length + 2):
-            operation = generator.next()
-            text = json.dumps(operation, separators=(",", ":"))
-            lines = self.core.ask(text)
-            operations.append(text)
-            answers.append(lines)
-            generator.learn([json.loads(line) for line in lines if line.startswith("{")])
-            if not self.core.alive:
-                break
-        return operations, answers, generator.waits
+    def batch(self, seeds):
+        """Generates that many sequences side by side, and gives them to the oracle."""
+        lanes = [Lane(core, seed, self.coverage.theme(seed)) for core, seed in zip(self.cores, seeds)]
+        for _ in range(self.length):
+            running = [lane for lane in lanes if lane.core.alive]
+            for lane in running:
+                lane.send()
+            for lane in running:
+                lane.receive()
+        for lane in lanes:
+            self.background.ask(lane, lane.operations)
+        return lanes
 
-    def count(self, answers):
-        for lines in answers:
-            self.operations += 1
-            for line in lines:
-                if line.startswith('{"trace":'):
-                    trace = json.loads(line)["trace"]
-                    self.table[(trace["request"], trace["state"])] += 1
-                elif line.startswith('{"conn":'):
-                    self.requests += 1
-                    found = RULE.search(line)
-                    rule = found.group(0)[9:-1] if found else None
-                    if rule:
-                        self.rules[rule] += 1
-                    if rule in (None, "join-new-dynamic-v4"):  # an id that is promised is not a refusal
-                        self.accepted += 1
+    def compare(self):
+        """The next lane that the oracle has answered, and its difference."""
+        lane, theirs = self.background.take()
+        waits = lane.generator.waits
+        self.coverage.count(lane.generator.name, lane.answers)
+        found = first_difference(lane.answers, theirs, waits, self.explained)
+        return lane, found if found and found[0] != "explained" else None
 
     def differs(self, operations, waits):
+        if self.oracle is None or not self.oracle.alive:
+            self.oracle = Peer(self.oracle_command)
         if not self.core.alive:
             self.core.restart()
         ours = self.core.ask_all(operations)
@@ -228,43 +202,44 @@ def write_difference(directory, seed, operations, difference):
     return path
 
 
-def report(harness, sequences, differences):
-    print(f"{sequences} sequences, {harness.operations} operations, {harness.requests} answers, "
-          f"{100 * harness.accepted // max(1, harness.requests)} % accepted, {differences} differences")
-    states = ["none", "Empty", "PreparingRebalance", "CompletingRebalance", "Stable"]
-    kinds = sorted({kind for kind, _ in harness.table})
-    print(f"{'request x state':24}" + "".join(f"{state[:12]:>14}" for state in states))
-    for kind in kinds:
-        print(f"{kind:24}" + "".join(f"{harness.table[(kind, state)]:>14}" for state in states))
-    print("rules: " + ", ".join(f"{rule} {count}" for rule, count in sorted(harness.rules.items())))
-    for entry in harness.explained:
-        print(f"explained {entry.get('hits', 0)} times: {entry['why']}")
+def shrink_and_write(harness, lane, difference, directory):
+    for core in harness.cores:
+        if not core.alive:
+            core.restart()
+    operations, shrunk = harness.shrink(lane.operations, lane.generator.waits)
+    path = write_difference(directory, lane.seed, operations, shrunk or difference)
+    print(f"{path} ({lane.generator.name}): {len(operations)} operations", flush=True)
 
 
 def run(arguments):
     harness = Harness(arguments)
-    found = 0
-    for number in range(arguments.sequences):
-        seed = arguments.first_seed + number
-        operations, ours, waits = harness.generate(seed, arguments.operations)
-        harness.count(ours)
-        if harness.core.alive:
-            theirs = harness.oracle.ask_all(operations)
-            difference = first_difference(ours, theirs, waits, harness.explained)
-            if difference is None or difference[0] == "explained":
-                continue
-            operations, shrunk = harness.shrink(operations, waits)
-            difference = shrunk or difference
-        else:
-            difference = (len(operations) - 1, "(the core crashed)", "")
-            harness.core.restart()
-        found += 1
-        path = write_difference(arguments.out, seed, operations, difference)
-        print(path, f"{len(operations)} operations", flush=True)
-        if found >= arguments.most:
+    found = done = waiting = 0
+    started = time.monotonic()
+    seeds = iter(range(arguments.first_seed, arguments.first_seed + arguments.sequences))
+    while found < arguments.most:
+        in_time = arguments.seconds is None or time.monotonic() - started < arguments.seconds
+        batch = [seed for _, seed in zip(harness.cores, seeds)] if in_time else []
+        if batch:
+            waiting += len(harness.batch(batch))
+        # One batch stays with the oracle while the next is made.
+        keep = LANES if batch else 0
+        while waiting > keep:
+            lane, difference = harness.compare()
+            waiting, done = waiting - 1, done + 1
+            if difference is not None and found < arguments.most:
+                found += 1
+                shrink_and_write(harness, lane, difference, arguments.out)
+        if not batch:
             break
-    report(harness, number + 1, found)
-    return 1 if found else 0
+        if done % 2400 < LANES and sys.stderr.isatty():
+            print(f"{done} sequences, {found} differences", file=sys.stderr, flush=True)
+    print(f"{done} sequences, {harness.coverage.summary()}, {found} differences")
+    harness.coverage.print_table()
+    for entry in harness.explained:
+        print(f"explained {entry.get('hits', 0)} times: {entry['why']}")
+    if arguments.json:
+        harness.coverage.save(arguments.json, done, found)
+    return 1 if found else 2 if arguments.least and harness.coverage.falls_short(arguments.least) else 0
 
 
 def main():
@@ -273,10 +248,14 @@ def main():
     parser.add_argument("--oracle", required=True, help="the command that starts the oracle")
     parser.add_argument("--release", help="handed to that command")
     parser.add_argument("--sequences", type=int, default=200)
+    parser.add_argument("--seconds", type=float, help="start no more sequences after that long")
     parser.add_argument("--operations", type=int, default=50, help="in each sequence")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--most", type=int, default=10, help="stop after that many differences")
     parser.add_argument("--out", default="lockstep-differences")
+    parser.add_argument("--without", metavar="RULE", help="the core without that rule (a knock-out build)")
+    parser.add_argument("--least", type=int, help="how often each rule and cell must be met")
+    parser.add_argument("--json", metavar="FILE", help="the counts, for adding up several runs (coverage.py)")
     arguments = parser.parse_args()
     try:
         return run(arguments)

@@ -209,6 +209,24 @@ static void losing_the_partition_answers_all(void **context)
     coord_world_close(&world);
 }
 
+/* Kafka tells everybody who waits for the first assignment, then the first SyncGroup itself. */
+static void losing_the_partition_answers_the_later_of_two_syncs_first(void **context)
+{
+    (void)context;
+    struct coord_world world;
+    coord_world_open(&world, NULL);
+    struct pair pair = bring_to(&world, RJ_GROUP_COMPLETING);
+    world.holds_writes = true;
+    assert_int_equal(send_sync(&world, pair.leader, pair.generation_id, true), PARKED);
+    uint64_t first = world.connection;
+    assert_int_equal(send_sync(&world, pair.leader, pair.generation_id, true), PARKED);
+    struct rj_event event = {.type = RJ_EVENT_UNLOAD};
+    assert_int_equal(coord_world_step(&world, &event), RJ_OK);
+    assert_int_equal(world.last.reply_count, 2);
+    assert_int_equal(world.last.replies[1].connection_id, first);
+    coord_world_close(&world);
+}
+
 static void a_disconnected_client_gets_nothing(void **context)
 {
     (void)context;
@@ -237,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_group_is_deleted_twice),
         cmocka_unit_test(a_group_comes_again_while_its_timer_is_overdue),
         cmocka_unit_test(losing_the_partition_answers_all),
+        cmocka_unit_test(losing_the_partition_answers_the_later_of_two_syncs_first),
         cmocka_unit_test(a_disconnected_client_gets_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ struct facts {
     const struct rj_call *call;
     struct rj_string group_id;
     bool is_all, require_stable, names_member;
+    bool is_dead; /* the group has no offsets any more, open transactions still count */
     const struct rj_offset_fetch_request_topics *topics; /* v8+ */
     const struct rj_offset_fetch_request_topic *old_topics; /* v0-v7 */
     int32_t topic_count;
@@ -43,8 +44,7 @@ static void find_group(struct facts *facts)
     const struct rj_coord *coord = facts->call->coord;
     facts->group = facts->require_stable ? rj_group_find(coord, facts->group_id)
                                          : rj_group_find_committed(coord, facts->group_id);
-    if (facts->group != NULL && facts->group->state == RJ_GROUP_DEAD)
-        facts->group = NULL;
+    facts->is_dead = facts->group != NULL && facts->group->state == RJ_GROUP_DEAD;
 }
 
 static struct facts look_up(const struct rj_call *call, int32_t index)
@@ -74,8 +74,6 @@ static struct rj_verdict judge(const struct facts *facts)
     RJ_REQUIRE(rj_is_allowed(call->rights, RJ_RESOURCE_GROUP, facts->group_id, RJ_OPERATION_DESCRIBE), OF_AUTH,
                GROUP_AUTHORIZATION_FAILED);
     RJ_REQUIRE(coord->config.is_active, OF_NOT_ACTIVE, COORDINATOR_NOT_AVAILABLE);
-    if (facts->topic_count == 0)
-        return RJ_ACCEPTED; /* nothing to look up, whoever the coordinator is */
     RJ_REQUIRE(coord->status != RJ_COORD_UNLOADED, OF_WRONG_BROKER, NOT_COORDINATOR);
     RJ_REQUIRE(coord->status != RJ_COORD_LOADING, OF_LOADING, COORDINATOR_LOAD_IN_PROGRESS);
     if (RJ_WITHOUT(OF_UNKNOWN_GROUP, facts->group == NULL))
@@ -123,6 +121,8 @@ static struct rj_verdict judge_stable(const struct facts *facts, const struct rj
 
 static const struct rj_offset *value_of(const struct facts *facts, const struct rj_offset_partition *partition)
 {
+    if (facts->is_dead)
+        return NULL;
     return facts->require_stable ? rj_offset_latest(partition) : rj_offset_committed(partition);
 }
 
@@ -264,7 +264,7 @@ static void fetch(const struct facts *facts, struct rj_write *write, answer_grou
         write->rule = write->rule ? write->rule : verdict.rule;
     else if (!facts->is_all)
         add_asked(facts, write, group);
-    else if (facts->group != NULL)
+    else if (facts->group != NULL && !facts->is_dead)
         add_all(facts, write, group);
 }
 
@@ -338,7 +338,7 @@ bool rj_offset_fetch(const struct rj_call *call)
     for (int32_t i = 0; i < count; i++) {
         struct facts facts = look_up(call, i);
         room += room_for(&facts) * (call->origin.version < 2 ? 2 : 1);
-        waits = waits || (facts.require_stable && judge(&facts).rule == RJ_RULE_NONE && facts.topic_count != 0);
+        waits = waits || (facts.require_stable && judge(&facts).rule == RJ_RULE_NONE);
     }
     if (!rj_output_reserve(&coord->output, (struct rj_output_need){.replies = 1}))
         return false;

@@ -100,6 +100,8 @@ static struct rj_verdict judge_known(const struct rj_call *call, const struct fa
 {
     const struct rj_join_group_request *request = facts->request;
     bool is_promised = RJ_DOES(JOIN_PENDING_ACCEPT, facts->identity != NULL && facts->identity->is_pending);
+    if (RJ_WITHOUT(LOAD_PENDING_LOST, facts->identity == NULL && facts->group->identities.count == 0))
+        return (struct rj_verdict){RJ_RULE_LOAD_PENDING_LOST, RJ_KAFKA_MEMBER_ID_REQUIRED};
     RJ_REQUIRE(facts->group->state != RJ_GROUP_DEAD, JOIN_KNOWN_DEAD, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(fits(call, facts), JOIN_MAX_SIZE, GROUP_MAX_SIZE_REACHED);
     RJ_REQUIRE(rj_group_supports(facts->group, request->protocol_type, &request->protocols), JOIN_KNOWN_INCONSISTENT,
@@ -139,7 +141,7 @@ static void after(const struct rj_call *call, struct rj_member *member, enum rj_
         rj_turn_start(turn, &call->origin, member->identity, member->join.ticket);
     else
         rj_write_discard(call->coord, turn);
-    if (RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, outcome == RJ_OUTCOME_VOTE_FAILED) && rj_parked_take(&member->join))
+    if (outcome == RJ_OUTCOME_VOTE_FAILED && rj_parked_take(&member->join))
         rj_refuse_join(call->coord, &call->origin, RJ_EMPTY_STRING,
                        (struct rj_verdict){RJ_RULE_JOIN_DUPLICATE_PROTOCOLS, RJ_KAFKA_UNKNOWN_SERVER_ERROR});
 }

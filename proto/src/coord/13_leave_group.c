@@ -58,7 +58,7 @@ static struct rj_verdict judge_leaver(const struct rj_group *group, const leaver
     const struct rj_member *member = identity ? identity->member : NULL;
     bool is_static = member != NULL && member->instance.key.data != NULL;
     if (RJ_WITHOUT(LEAVE_DYNAMIC_ID_OF_STATIC, is_static && who->group_instance_id.data == NULL)
-        || RJ_WITHOUT(LEAVE_NO_GENERATION, member != NULL && group->state == RJ_GROUP_PREPARING))
+        || RJ_WITHOUT(LEAVE_NO_GENERATION, member != NULL && group->state != RJ_GROUP_STABLE))
         return (struct rj_verdict){RJ_RULE_LEAVE_UNKNOWN_MEMBER, RJ_KAFKA_UNKNOWN_MEMBER_ID};
     return rj_judge_member(group, member, who->member_id, who->group_instance_id,
                            (struct rj_rule_set){RJ_RULE_LEAVE_UNKNOWN_MEMBER, RJ_RULE_LEAVE_FENCED,

@@ -198,9 +198,12 @@ struct rj_protocol_counter *rj_group_vote(struct rj_group *group)
     struct rj_protocol_counter *best = NULL;
     RJ_MAP_EACH (node, &group->counters) {
         struct rj_protocol_counter *counter = RJ_CONTAINER(node, struct rj_protocol_counter, node);
-        if (counter->votes > 0
-            && (best == NULL || RJ_DOES(VOTE_CHOICE, counter->votes > best->votes)
-                || (counter->votes == best->votes && comes_first(counter, best, capacity))))
+        bool wins = counter->votes > 0
+                    && (best == NULL || counter->votes > best->votes
+                        || (counter->votes == best->votes && comes_first(counter, best, capacity)));
+        if (RJ_WITHOUT(VOTE_CHOICE, best != NULL && counter->votes > 0 && counter->votes != best->votes))
+            wins = !wins;
+        if (wins)
             best = counter;
     }
     return best;
@@ -256,6 +259,23 @@ static bool add_topics(const struct rj_protocols *protocols, struct rj_string na
         return protocol->is_subscription;
     }
     return false;
+}
+
+bool rj_subscribed_is_readable(const struct rj_group *group)
+{
+    if (!rj_is_consumer(group))
+        return true;
+    RJ_MAP_EACH (node, &group->members) {
+        const struct rj_protocols *protocols = rj_member_of(node)->protocols;
+        int32_t i = 0;
+        while (i < protocols->count && !rj_string_equal(protocols->items[i].name, group->protocol_name))
+            i++;
+        if (i == protocols->count)
+            return false;
+        if (!protocols->items[i].is_subscription)
+            return true;
+    }
+    return true;
 }
 
 void rj_subscribed_compute(struct rj_group *group, struct rj_string *slots, uint32_t mask)

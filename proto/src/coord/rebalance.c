@@ -143,7 +143,9 @@ enum rj_outcome rj_prepare_rebalance(struct rj_group *group, struct rj_cause cau
         int32_t delay_ms = coord->config.group_initial_rebalance_delay_ms;
         group->join_timer_kind = RJ_JOIN_TIMER_INITIAL;
         group->initial_delay_ms = delay_ms;
-        group->initial_remaining_ms = RJ_DOES(INIT_DELAY_FIRST, timeout_ms > delay_ms) ? timeout_ms - delay_ms : 0;
+        group->initial_remaining_ms = timeout_ms > delay_ms ? timeout_ms - delay_ms : 0;
+        if (RJ_WITHOUT(INIT_DELAY_FIRST, true))
+            group->initial_remaining_ms = timeout_ms;
         if (RJ_WITHOUT(INIT_DELAY_ZERO, delay_ms == 0))
             delay_ms++;
         rj_timer_start(&coord->timers, &group->join_timer, coord->now_ms, delay_ms);
@@ -273,14 +275,15 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
         return RJ_DOES(JOINC_EMPTY, true) ? RJ_OUTCOME_EMPTIED : RJ_OUTCOME_NONE;
     }
     struct rj_protocol_counter *protocol = choose_protocol(group);
-    if (protocol == NULL)
+    if (protocol != NULL)
+        rj_group_set_protocol(group, protocol);
+    if (RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, protocol == NULL || !rj_subscribed_is_readable(group)))
         return RJ_OUTCOME_VOTE_FAILED;
-    rj_group_set_protocol(group, protocol);
     take_subscribed(group);
     rj_group_enter(group, RJ_GROUP_COMPLETING, cause);
     rj_group_clear_pending_sync(group);
     answer_joined(group);
-    return RJ_OUTCOME_NONE;
+    return RJ_WITHOUT(LOAD_MEMBER_NEW_ONLY_AT_SYNC, true) ? RJ_OUTCOME_EMPTIED : RJ_OUTCOME_NONE;
 }
 
 /* ---- Timers ------------------------------------------------------------------------------------------------------ */
@@ -314,9 +317,10 @@ enum rj_outcome rj_expire_session(struct rj_identity *identity)
     if (identity->is_pending) {
         cause.rule = RJ_RULE_TMR_PENDING_MEMBER;
         rj_group_set_pending(group, identity, false);
-        if (group->state == RJ_GROUP_PREPARING && rj_all_joined(group))
-            return rj_complete_join(group, cause);
-        return RJ_OUTCOME_NONE;
+        if (group->state != RJ_GROUP_PREPARING || !rj_all_joined(group)
+            || (group->previous_state == RJ_GROUP_EMPTY && !RJ_DOES(INIT_DELAY_EARLY_BY_EXPIRY, true)))
+            return RJ_OUTCOME_NONE;
+        return rj_complete_join(group, cause);
     }
     struct rj_member *member = identity->member;
     if (member == NULL)

@@ -501,6 +501,8 @@ void rj_writes_unload(struct rj_coord *coord, int16_t error)
         } else if (write->kind != RJ_WRITE_REPLY && !write->answered) {
             if (write->kind == RJ_WRITE_STATIC)
                 finish_replacement(coord, write, error);
+            else if (write->kind == RJ_WRITE_ASSIGNMENT)
+                finish_assignment(write, error);
             answer_early(coord, write, error);
         }
         retire(coord, write);

@@ -18,6 +18,7 @@ import org.apache.kafka.common.requests.RequestUtils;
 import org.apache.kafka.common.requests.ResponseHeader;
 import org.apache.kafka.common.requests.TransactionResult;
 import org.apache.kafka.coordinator.common.runtime.CoordinatorRecord;
+import org.apache.kafka.coordinator.group.classic.ClassicGroupState;
 
 /** JSON lines in, JSON lines out. See README.md. All the broker parts live in {@link World}. */
 public final class Oracle {
@@ -44,6 +45,7 @@ public final class Oracle {
 
     private final Writer out;
     private World world;
+    private long line; // of the operation
     private boolean records, recordsAlways, ordered = true, quiet;
     private final Map<Integer, Conn> conns = new HashMap<>();
     private int parked;
@@ -83,10 +85,11 @@ public final class Oracle {
         System.exit(0);
     }
 
-    private void line(long n, String line) throws IOException {
+    private void line(long n, String text) throws IOException {
         String name = "?";
+        line = n;
         try {
-            JsonNode op = JSON.readTree(line);
+            JsonNode op = JSON.readTree(text);
             if (!vars.isEmpty()) op = substitute(op);
             name = op.path("op").asText("?");
             if (op.path("echo").asBoolean()) emit(JSON.createObjectNode().set("in", op));
@@ -140,6 +143,15 @@ public final class Oracle {
             case "reload": world.unload(); world.pump(); world.load(); break;
             case "unload": world.unload(); break;
             case "load": world.load(); break;
+            case "load_begin": world.loadBegin(); break;
+            case "load_end": world.loadEnd(); break;
+            case "inactive": world.inactive(); break;
+            case "max_size": world.maxSize(op.path("value").asInt(Integer.MAX_VALUE)); break;
+            case "force_dead":
+                if (!world.forceState(op.get("group").asText(), ClassicGroupState.valueOf(op.path("state").asText("DEAD"))))
+                    emit(JSON.createObjectNode().put("error", "no such group").put("line", line));
+                break;
+            case "deny": deny(op); break;
             case "state": state(); break;
             case "log": world.log.forEach((p, l) -> emitRecords(p, l.records)); break;
             case "disconnect": {
@@ -166,6 +178,16 @@ public final class Oracle {
             }
             default: throw new IllegalArgumentException("unknown op " + name);
         }
+    }
+
+    /** Without "rules" everything is denied. */
+    private void deny(JsonNode op) {
+        List<Rights.Rule> rules = new ArrayList<>();
+        for (JsonNode r : op.path("rules"))
+            rules.add(new Rights.Rule(r.has("type") ? org.apache.kafka.common.resource.ResourceType.valueOf(r.get("type").asText()) : null,
+                r.has("op") ? org.apache.kafka.common.acl.AclOperation.valueOf(r.get("op").asText()) : null,
+                r.has("name") ? r.get("name").asText() : null));
+        world.rights.deny(op.has("rules") ? rules : List.of(new Rights.Rule(null, null, null)));
     }
 
     // ---------------------------------------------------------------- config, topics
@@ -254,7 +276,7 @@ public final class Oracle {
         given.fieldNames().forEachRemaining(f -> {
             if (!known.contains(f) && !back.has(f)) emit(JSON.createObjectNode().put("warn", "field " + f + " unknown in this version, or left at its default").put("api", key.name));
         });
-        RequestHeader h = new RequestHeader(key, v, op.path("client_id").asText("c"), op.path("corr").asInt(0));
+        RequestHeader h = new RequestHeader(key, v, op.path("client_id").isNull() ? null : op.path("client_id").asText("c"), op.path("corr").asInt(0));
         return RequestUtils.serialize(h.data(), h.headerVersion(), body, v);
     }
 

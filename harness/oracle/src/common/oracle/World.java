@@ -18,6 +18,7 @@ import kafka.server.metadata.KRaftMetadataCache;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
+import org.apache.kafka.common.internals.Plugin;
 import org.apache.kafka.common.errors.InvalidRequestException;
 import org.apache.kafka.common.memory.MemoryPool;
 import org.apache.kafka.common.message.ApiMessageType.ListenerType;
@@ -44,6 +45,7 @@ import org.apache.kafka.common.utils.Time;
 import org.apache.kafka.coordinator.common.runtime.*;
 import org.apache.kafka.coordinator.group.*;
 import org.apache.kafka.coordinator.group.classic.ClassicGroup;
+import org.apache.kafka.coordinator.group.classic.ClassicGroupState;
 import org.apache.kafka.coordinator.group.metrics.GroupCoordinatorMetrics;
 import org.apache.kafka.coordinator.group.metrics.GroupCoordinatorRuntimeMetrics;
 import org.apache.kafka.image.MetadataDelta;
@@ -181,6 +183,12 @@ final class World {
 
     private final class LogLoader implements CoordinatorLoader<CoordinatorRecord> {
         @Override public CompletableFuture<LoadSummary> load(TopicPartition tp, CoordinatorPlayback<CoordinatorRecord> to) {
+            if (!holdsLoads) return CompletableFuture.completedFuture(replay(tp, to));
+            CompletableFuture<LoadSummary> loaded = new CompletableFuture<>();
+            heldLoads.add(() -> loaded.complete(replay(tp, to)));
+            return loaded;
+        }
+        private LoadSummary replay(TopicPartition tp, CoordinatorPlayback<CoordinatorRecord> to) {
             List<Rec> all = log.get(tp.partition()).records;
             for (Rec r : all) {
                 if (r.marker == null) to.replay(r.offset, r.producerId, r.producerEpoch, r.decode());
@@ -190,7 +198,7 @@ final class World {
                 to.updateLastWrittenOffset((long) all.size());
                 to.updateLastCommittedOffset((long) all.size());
             }
-            return CompletableFuture.completedFuture(new LoadSummary(clock.ms, clock.ms, 0, all.size(), 0));
+            return new LoadSummary(clock.ms, clock.ms, 0, all.size(), 0);
         }
         @Override public void close() { }
     }
@@ -217,7 +225,7 @@ final class World {
 
     /** Replies are caught here, before the network layer. */
     private final class Channel extends RequestChannel {
-        Channel() { super(1, clock, new RequestChannelMetrics(Set.of())); }
+        Channel() { super(1, clock, CHANNEL_METRICS); }
         @Override public void sendResponse(Request q, AbstractResponse a, scala.Option<scala.Function1<Send, scala.runtime.BoxedUnit>> done) {
             // An ApiVersions request of an unknown version is answered in version 0.
             short v = q.header().apiKey() == ApiKeys.API_VERSIONS && !q.header().isApiVersionSupported() ? 0 : q.header().apiVersion();
@@ -240,6 +248,9 @@ final class World {
 
     // ---------------------------------------------------------------- wiring
 
+    private static final RequestChannelMetrics CHANNEL_METRICS = new RequestChannelMetrics(Set.of());
+    /** Making one takes as long as a hundred requests. */
+    private static final Map<Map<String, String>, KafkaConfig> CONFIGS = new HashMap<>();
     private static final ExecutorService CLOSER = Executors.newCachedThreadPool(r -> { Thread t = new Thread(r); t.setDaemon(true); return t; });
     final Clock clock = new Clock();
     final VTimer timer = new VTimer();
@@ -259,6 +270,11 @@ final class World {
     private final IdentityHashMap<RequestChannel.Request, Object> tokens = new IdentityHashMap<>();
     private final Map<String, Integer> rackBroker = new HashMap<>();
     private MetadataImage image = MetadataImage.EMPTY;
+    final Rights rights = new Rights();
+    private boolean holdsLoads;
+    private final List<Runnable> heldLoads = new ArrayList<>();
+    private final GroupCoordinatorConfig groupConfig;
+    private final int maxSize;
     private int failures;
     private Errors failure;
     private boolean pumping;
@@ -276,8 +292,10 @@ final class World {
             "group.coordinator.append.linger.ms", "0"));
         p.put("offsets.topic.replication.factor", "1");
         p.putAll(overrides);
-        KafkaConfig config = new KafkaConfig(p, false);
+        KafkaConfig config = CONFIGS.computeIfAbsent(p, all -> new KafkaConfig(all, false));
         GroupCoordinatorConfig gc = config.groupCoordinatorConfig();
+        groupConfig = gc;
+        maxSize = gc.classicGroupMaxSize();
         logConfig = new LogConfig(Map.of());
         for (int i = 0; i < gc.offsetsTopicPartitions(); i++) log.put(i, new PartitionLog());
 
@@ -302,7 +320,7 @@ final class World {
             (o, m, a) -> m.getReturnType() == void.class ? null : scala.collection.immutable.Nil$.MODULE$);
         QuotaFactory.QuotaManagers quotas = new QuotaFactory.QuotaManagers(null, null, bare(NoQuota.class), null, null, null, null, Optional.empty());
         apis = new KafkaApis(new Channel(), null, bare(Release.NoReplicaManager.class), service, null, null, noTopics, BROKER, config, noConfigs, cache, metrics,
-            scala.Option.empty(), quotas, null, null, null, "oracle-cluster-id-00000", clock, null, versions, null, groupConfigs);
+            scala.Option.apply(Plugin.wrapInstance(rights, null, "authorizer.class.name")), quotas, null, null, null, "oracle-cluster-id-00000", clock, null, versions, null, groupConfigs);
         CLOSER.execute(apis::close); // stops only the ACL purgatory's threads, which KafkaApis starts and we never use
 
         publishFirst(features, gc);
@@ -331,7 +349,7 @@ final class World {
         return c.cast(((sun.misc.Unsafe) f.get(null)).allocateInstance(c));
     }
 
-    void close() throws Exception { timer.close(); queue.clear(); tokens.clear(); metrics.close(); }
+    void close() throws Exception { maxSize(maxSize); timer.close(); queue.clear(); tokens.clear(); metrics.close(); }
 
     // ---------------------------------------------------------------- driving
 
@@ -395,6 +413,36 @@ final class World {
 
     void load() { log.forEach((i, l) -> service.onElection(i, ++l.epoch)); }
     void unload() { log.forEach((i, l) -> service.onResignation(i, OptionalInt.of(++l.epoch))); }
+    /** A load that goes on until loadEnd. */
+    void loadBegin() {
+        holdsLoads = true;
+        load();
+        pump();
+        holdsLoads = false;
+    }
+    void loadEnd() {
+        heldLoads.forEach(Runnable::run);
+        heldLoads.clear();
+    }
+
+    // What a broker's operator or a race would have to bring about; no API does.
+
+    void inactive() throws ReflectiveOperationException { ((java.util.concurrent.atomic.AtomicBoolean) get(service, "isActive")).set(false); }
+    void maxSize(int most) throws ReflectiveOperationException {
+        Field f = GroupCoordinatorConfig.class.getDeclaredField("classicGroupMaxSize");
+        f.setAccessible(true);
+        f.set(groupConfig, most);
+    }
+    boolean forceState(String group, ClassicGroupState state) throws ReflectiveOperationException {
+        for (ClassicGroup c : classicGroups()) if (c.groupId().equals(group)) {
+            Field f = ClassicGroup.class.getDeclaredField("state");
+            f.setAccessible(true);
+            f.set(c, state);
+            return true;
+        }
+        return false;
+    }
+
     void failAppends(int count, Errors e) { failures = count; failure = e; }
     void commitAll() { log.keySet().forEach(this::commit); }
 
@@ -469,31 +517,37 @@ final class World {
 
     // ---------------------------------------------------------------- looking inside
 
+    private List<ClassicGroup> classicGroups() throws ReflectiveOperationException {
+        List<ClassicGroup> out = new ArrayList<>();
+        for (int i : log.keySet()) {
+            Object ctx = ((Map<?, ?>) get(runtime, "coordinators")).get(new TopicPartition(org.apache.kafka.common.internals.Topic.GROUP_METADATA_TOPIC_NAME, i));
+            Object coordinator = ctx == null ? null : get(ctx, "coordinator");
+            if (coordinator == null) continue;
+            Object shard = get(coordinator, "coordinator");
+            for (Object g : ((Map<?, ?>) get(get(shard, "groupMetadataManager"), "groups")).values()) if (g instanceof ClassicGroup c) out.add(c);
+        }
+        return out;
+    }
+
     /** Soft state of classic groups, which no API shows. */
     Map<String, Object> classicInternals() {
         Map<String, Object> out = new TreeMap<>();
-        for (int i : log.keySet()) {
-            try {
-                Object ctx = ((Map<?, ?>) get(runtime, "coordinators")).get(new TopicPartition(org.apache.kafka.common.internals.Topic.GROUP_METADATA_TOPIC_NAME, i));
-                Object coordinator = ctx == null ? null : get(ctx, "coordinator");
-                if (coordinator == null) continue;
-                Object shard = get(coordinator, "coordinator");
-                for (Object g : ((Map<?, ?>) get(get(shard, "groupMetadataManager"), "groups")).values()) if (g instanceof ClassicGroup c) {
-                    Map<String, Object> m = new LinkedHashMap<>();
-                    m.put("state", c.currentState().toString());
-                    m.put("generation", c.generationId());
-                    m.put("leader", c.leaderOrNull());
-                    m.put("protocol", c.protocolName().orElse(null));
-                    m.put("members_in_map_order", new ArrayList<>(c.allMemberIds()));
-                    m.put("static", get(c, "staticMembers"));
-                    m.put("pending_join", new TreeSet<>((Set<String>) get(c, "pendingJoinMembers")));
-                    m.put("pending_sync", new TreeSet<>(c.allPendingSyncMembers()));
-                    m.put("awaiting_join", c.numAwaitingJoinResponse());
-                    out.put(c.groupId(), m);
-                }
-            } catch (ReflectiveOperationException e) {
-                throw new IllegalStateException(e);
+        try {
+            for (ClassicGroup c : classicGroups()) {
+                Map<String, Object> m = new LinkedHashMap<>();
+                m.put("state", c.currentState().toString());
+                m.put("generation", c.generationId());
+                m.put("leader", c.leaderOrNull());
+                m.put("protocol", c.protocolName().orElse(null));
+                m.put("members_in_map_order", new ArrayList<>(c.allMemberIds()));
+                m.put("static", get(c, "staticMembers"));
+                m.put("pending_join", new TreeSet<>((Set<String>) get(c, "pendingJoinMembers")));
+                m.put("pending_sync", new TreeSet<>(c.allPendingSyncMembers()));
+                m.put("awaiting_join", c.numAwaitingJoinResponse());
+                out.put(c.groupId(), m);
             }
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
         }
         return out;
     }
