@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INIT_PRODUCER_ID = 22, ADD_OFFSETS_TO_TXN = 25, END_TXN = 26, TXN_TIMEOUT_MS = 60000 };
+enum { FIND_COORDINATOR = 10, TRANSACTION_KEY = 1, INIT_PRODUCER_ID = 22, ADD_OFFSETS_TO_TXN = 25, END_TXN = 26, TXN_TIMEOUT_MS = 60000 };
 
 bool wire_is_txn(const struct scn_step *step)
 {
@@ -32,11 +32,25 @@ static enum scn_control outcome(struct wire_run *run, const json_t *answer, cons
     return SCN_CANNOT;
 }
 
+/* A broker makes the topic of transactions when it is asked for a coordinator of one for the first time. */
+static enum scn_control find_coordinator(struct wire_run *run, const struct scn_step *step, wire_asker ask)
+{
+    json_t *body = json_pack("{s:s, s:i}", "key", run->run->scenario->actors[step->actor].name, "keyType",
+                             TRANSACTION_KEY);
+    json_t *answer = ask(run, FIND_COORDINATOR, 1, body);
+    enum scn_control result = outcome(run, answer, "FindCoordinator");
+    json_decref(answer);
+    return result;
+}
+
 static enum scn_control get_producer(struct wire_run *run, const struct scn_step *step, wire_asker ask)
 {
     struct scn_actor_state *state = &run->run->actors[step->actor];
     if (state->producer_id >= 0)
         return SCN_DONE;
+    enum scn_control found = find_coordinator(run, step, ask);
+    if (found != SCN_DONE)
+        return found;
     json_t *body = json_pack("{s:s, s:i}", "transactionalId", run->run->scenario->actors[step->actor].name,
                              "transactionTimeoutMs", TXN_TIMEOUT_MS);
     scn_add_prefix(run->run, body);

@@ -24,6 +24,8 @@ struct rj_behaviour {
     bool list_groups_partial_while_loading; /* Scala: 14 together with the groups at hand; Java: 14 and none */
     bool member_id_required;               /* since 2.2 (KIP-394) */
     bool groups_have_configs;              /* since 4.0: DESCRIBE_CONFIGS and ALTER_CONFIGS are operations on a group */
+    int16_t txn_unknown_group_error;       /* of a TxnOffsetCommit that names a generation of a group that does not
+                                            * exist: 25 in the Scala coordinator, which makes the group first, 22 */
     bool offsets_with_topic_id;            /* since 4.1: offsets are written as version 4 of their record */
 };
 

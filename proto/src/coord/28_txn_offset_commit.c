@@ -35,7 +35,8 @@ static struct rj_verdict judge(const struct rj_commit *commit)
     struct rj_verdict verdict = judge_broker(commit);
     if (verdict.rule != RJ_RULE_NONE)
         return verdict;
-    RJ_REQUIRE(group != NULL || request->generation_id_or_member_epoch < 0, TOC_CHECKS, ILLEGAL_GENERATION);
+    if (!RJ_HOLDS(TOC_CHECKS, group != NULL || request->generation_id_or_member_epoch < 0))
+        return (struct rj_verdict){RJ_RULE_TOC_CHECKS, commit->call->coord->config.behaviour.txn_unknown_group_error};
     if (group == NULL)
         return RJ_ACCEPTED;
     RJ_REQUIRE(group->state != RJ_GROUP_DEAD, OC_DEAD, COORDINATOR_NOT_AVAILABLE);
