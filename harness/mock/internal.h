@@ -347,6 +347,7 @@ enum outcome mock_handle_add_partitions_to_txn(struct request *request);
 enum outcome mock_handle_add_offsets_to_txn(struct request *request);
 enum outcome mock_handle_end_txn(struct request *request);
 void mock_transactions_begin(struct mock_cluster *cluster); /* fills cluster->transactions */
+void mock_transactions_recover(struct mock_cluster *cluster); /* of a data directory, after its coordinators */
 void mock_transactions_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
 int32_t mock_transaction_coordinator(const struct mock_cluster *cluster, struct rj_string transactional_id);
 /* The control batch that ends the producer's transaction in that partition. 0 or Kafka's error. */

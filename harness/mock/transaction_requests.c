@@ -104,6 +104,28 @@ void mock_transactions_tick(struct mock_cluster *cluster, int64_t now_ms, int64_
         *next_ms = deadline_ms;
 }
 
+/* Transactions are not kept on disk: what was open in the logs when the mock ended is aborted, as if its time had run
+ * out, or readers would wait for its end for ever. */
+void mock_transactions_recover(struct mock_cluster *cluster)
+{
+    for (int32_t t = 0; t < cluster->topic_count; t++)
+        for (int32_t p = 0; p < cluster->topics[t]->partition_count; p++) {
+            struct log *log = cluster->topics[t]->partitions[p];
+            for (int32_t i = 0; i < log->producers.count; i++) {
+                const struct log_producer *one = &log->producers.items[i];
+                struct producer_identity fenced = {one->producer_id, one->epoch};
+                if (one->open_offset < 0)
+                    continue;
+                if (fenced.producer_epoch < INT16_MAX)
+                    fenced.producer_epoch++;
+                if (cluster->topics[t] == cluster->offsets_topic)
+                    mock_end_offsets_transaction(cluster, p, fenced, false);
+                else
+                    mock_append_marker(cluster, log, fenced, false);
+            }
+        }
+}
+
 static int64_t take_producer_id(void *cluster) { return mock_next_producer_id(cluster); }
 
 void mock_transactions_begin(struct mock_cluster *cluster)
