@@ -86,10 +86,16 @@ static void refuse(struct connection *connection, const char *why)
     mock_close_connection(connection, MOCK_CLOSED_AUTHENTICATION);
 }
 
+static int32_t session_lifetime_ms(const struct mock_cluster *cluster)
+{
+    bool has_sessions = cluster->high_by_key[SASL_AUTHENTICATE] >= 1; /* since 2.2 */
+    return has_sessions ? cluster->options.connections_max_reauth_ms : 0;
+}
+
 static void get_through(struct connection *connection, const struct mock_user *user)
 {
     struct sasl *sasl = connection->sasl;
-    int32_t lifetime_ms = connection->cluster->options.connections_max_reauth_ms;
+    int32_t lifetime_ms = session_lifetime_ms(connection->cluster);
     sasl->state = SASL_THROUGH;
     sasl->user = user;
     sasl->expires_ms = lifetime_ms > 0 ? mock_now_ms(connection->cluster) + lifetime_ms : INT64_MAX;
@@ -187,11 +193,12 @@ static void take_bare_token(struct connection *connection, struct rj_bytes token
 
 /* ---- What comes before a request is looked at -------------------------------------------------------------------- */
 
+/* Only sessions that end can be renewed (KIP-368). */
 static bool begins_again(struct connection *connection, int16_t api_key)
 {
     struct sasl *sasl = connection->sasl;
     int64_t now_ms = mock_now_ms(connection->cluster);
-    if (api_key != SASL_HANDSHAKE || connection->cluster->high_by_key[SASL_AUTHENTICATE] < 1 ||
+    if (api_key != SASL_HANDSHAKE || sasl->expires_ms == INT64_MAX ||
         (sasl->handshake_ms != 0 && now_ms - sasl->handshake_ms < REAUTHENTICATION_GAP_MS))
         return false;
     sasl->handshake_ms = now_ms;
@@ -331,7 +338,7 @@ enum outcome mock_handle_sasl_authenticate(struct request *request)
     }
     response->auth_bytes = (struct rj_bytes){(const uint8_t *)step.answer.data, step.answer.len};
     if (step.is_done)
-        response->session_lifetime_ms = connection->cluster->options.connections_max_reauth_ms;
+        response->session_lifetime_ms = session_lifetime_ms(request->cluster);
     mock_answer_connection(connection, response, RJ_RULE_NONE);
     if (step.is_done)
         get_through(connection, step.user);
