@@ -1,8 +1,7 @@
 """Applications that copy a topic in transactions, on the mock and on a real Kafka: every record arrives once with
 read_committed, what was aborted never, and both brokers show them the same.
 
-  copy_topic.py REJOIN [NAME=HOST:PORT ...]   further brokers, which must have topics in-java, out-java, in-franz-go and
-                                        out-franz-go of three partitions
+  copy_topic.py REJOIN [NAME=HOST:PORT ...]   further brokers
 
 Exit 77 with a line SKIPPED where neither client can be built."""
 import json
@@ -15,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from kafka_pcap import Capture  # noqa: E402
+from wire import Wire  # noqa: E402
 
 REJOIN = sys.argv[1]
 CLIENTS = {"java": "InvalidProducerEpochException", "franz-go": "INVALID_PRODUCER_EPOCH"}
@@ -50,12 +50,19 @@ def copy(name, client, address):
     return ok
 
 
+def create_topics(address):
+    topics = [{"name": f"{end}-{client}", "numPartitions": 3, "replicationFactor": 1, "assignments": [], "configs": []}
+              for client in CLIENTS for end in ("in", "out")]
+    answer = Wire(REJOIN, address).exchange("CreateTopics", 5, {"topics": topics, "timeoutMs": 10000,
+                                                                "validateOnly": False})
+    assert all(one["errorCode"] == 0 for one in answer["topics"]), answer
+
+
 class Mock:
     def __init__(self, release):
-        topics = [word for client in CLIENTS for end in ("in", "out") for word in ("--topic", f"{end}-{client}:3")]
         self.capture = tempfile.NamedTemporaryFile(suffix=".pcapng")
         self.process = subprocess.Popen([REJOIN, "mock", "--brokers", "2", "--kafka-version", release, "--record",
-                                         self.capture.name, "--initial-rebalance-delay-ms", "0", *topics],
+                                         self.capture.name, "--initial-rebalance-delay-ms", "0"],
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.address = self.process.stdout.readline().split()[1]
 
@@ -71,10 +78,14 @@ def main():
     mocks = {"mock 4.1": Mock("4.1"), "mock 3.9": Mock("3.9")}
     addresses = {name: mock.address for name, mock in mocks.items()}
     addresses.update(word.split("=", 1) for word in sys.argv[2:])
-    with ThreadPoolExecutor(3) as pool:
-        results = list(pool.map(lambda one: copy(*one), [(name, client, address) for client in CLIENTS
-                                                         for name, address in addresses.items()]))
-    versions = {name: mock.end_versions() for name, mock in mocks.items()}
+    try:
+        for address in addresses.values():
+            create_topics(address.split(",")[0])
+        with ThreadPoolExecutor(3) as pool:
+            results = list(pool.map(lambda one: copy(*one), [(name, client, address) for client in CLIENTS
+                                                             for name, address in addresses.items()]))
+    finally:
+        versions = {name: mock.end_versions() for name, mock in mocks.items()}
     print("versions of EndTxn:", versions)
     if all(result is None for result in results):
         return 77

@@ -259,6 +259,7 @@ def end_mixed(s):
     s.end("abort, old version", after, False, 4)
     s.settled()
     s.end("abort again, new version", after, False, 5)
+    s.settled()
     s.describe("the end")
 
 
