@@ -155,6 +155,18 @@ def describe(broker, group):
     return coordinator.ask(DESCRIBE_GROUPS, 4, {"groups": [group], "includeAuthorizedOperations": False})["groups"][0]
 
 
+def wait_for_members(broker, group, count, seconds, members=()):
+    """Leaves at once where the driver of one of the members says that its client cannot be had."""
+    def settled():
+        for member in members:
+            if member.reason and member.process.poll() is not None:
+                print(member.reason)
+                sys.exit(SKIPPED)
+        now = describe(broker, group)
+        return now["groupState"] == "Stable" and len(now["members"]) == count
+    return wait_for(settled, seconds)
+
+
 def lag(broker, group, topic, partitions):
     """What is left to read by the committed offsets; partitions without one count whole."""
     wanted = [{"partitionIndex": p, "timestamp": -1} for p in range(partitions)]
@@ -187,17 +199,6 @@ class Run:
         if not held:
             self.failures.append(sentence)
 
-    def wait_for_members(self, group, count, seconds):
-        """Leaves at once where a driver says that its client cannot be had."""
-        def settled():
-            for member in self.members:
-                if member.reason and member.process.poll() is not None:
-                    print(member.reason)
-                    sys.exit(SKIPPED)
-            now = describe(self.broker, group)
-            return now["groupState"] == "Stable" and len(now["members"]) == count
-        return wait_for(settled, seconds)
-
     def start(self, group, topic):
         member = Member(self.options, group, topic, len(self.members) + 1)
         self.members.append(member)
@@ -215,7 +216,7 @@ class Run:
         running = []
         for count in (1, 2, 3):
             running.append(self.start(group, self.numbers))
-            settled = self.wait_for_members(group, count, 60)
+            settled = wait_for_members(self.broker, group, count, 60, self.members)
             self.expect(settled, f"{count} member{'s' if count > 1 else ''}: stable")
             if count == 1:
                 producer.start()
@@ -226,7 +227,7 @@ class Run:
                 time.sleep(1)
             self.stop(running.pop())
             producer.may_send.set()
-            self.expect(self.wait_for_members(group, count, 60), f"back to {count}: stable")
+            self.expect(wait_for_members(self.broker, group, count, 60, self.members), f"back to {count}: stable")
             time.sleep(hold)
         producer.join()
         self.judge_records(group, running)
@@ -250,7 +251,7 @@ class Run:
 
     def idle_fourth(self, group):
         four = [self.start(group, self.three) for _ in range(4)]
-        settled = self.wait_for_members(group, 4, 90)
+        settled = wait_for_members(self.broker, group, 4, 90, self.members)
         sizes = sorted(len(m["memberAssignment"]) for m in describe(self.broker, group)["members"])
         self.expect(settled, "four members on three partitions: stable")
         time.sleep(self.options.hold)
