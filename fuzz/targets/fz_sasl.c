@@ -1,6 +1,6 @@
 /* What SASL tokens say: PLAIN and both messages of a SCRAM client.
- * Input: one byte that chooses the message, then the token. What is read lies within the token, is what the rules of the
- * message allow, and written again reads the same; base64 survives both ways. */
+ * Input: one byte that chooses the message, then the token. What is read lies within the token and is what the rules of
+ * the message allow; base64 survives both ways. */
 #include "lib/fuzz.h"
 #include "mock/sasl_messages.h"
 
@@ -37,7 +37,8 @@ static void read_first(struct rj_bytes token)
     FUZZ_REQUIRE(is_within(first.name, token) && is_within(first.nonce, token) && is_within(first.bare, token),
                  "first-within", "%d", token.len);
     FUZZ_REQUIRE(first.name.len > 0 && first.nonce.len > 0, "first-empty", "%d", first.name.len);
-    FUZZ_REQUIRE(first.bare.data + first.bare.len == (const char *)token.data + token.len, "first-bare", "%d", token.len);
+    FUZZ_REQUIRE(first.bare.data + first.bare.len == (const char *)token.data + token.len, "first-bare", "%d",
+                 token.len);
     for (int32_t i = 0; i < token.len; i++)
         FUZZ_REQUIRE(token.data[i] > 0 && token.data[i] < 0x80, "first-characters", "%d", token.data[i]);
     char *name = malloc((size_t)first.name.len);
@@ -67,8 +68,8 @@ static void read_final(struct rj_bytes token)
     struct scram_final final;
     if (!scram_read_final(token, &final))
         return;
-    FUZZ_REQUIRE(is_within(final.nonce, token) && is_within(final.proof, token) && is_within(final.without_proof, token),
-                 "final-within", "%d", token.len);
+    FUZZ_REQUIRE(is_within(final.nonce, token) && is_within(final.proof, token) &&
+                     is_within(final.without_proof, token), "final-within", "%d", token.len);
     FUZZ_REQUIRE(final.nonce.len > 0 && final.proof.len % 4 == 0, "final-parts", "%d", final.proof.len);
     read_base64(final.proof);
 }

@@ -115,7 +115,8 @@ def sequences():
                          "other nonce": lambda final: final.replace(b",r=", b",r=x"), "empty": lambda final: b"",
                          "extended": lambda final: final.replace(b",p=", b",ext=1,p="),
                          "no proof": lambda final: final[:final.index(b",p=")]}.items():
-        yield "scram, " + name, [handshake("SCRAM-SHA-256"), scram_first(client := alice()), scram_final(client, change)]
+        client = alice()
+        yield "scram, " + name, [handshake("SCRAM-SHA-256"), scram_first(client), scram_final(client, change)]
     for name, change in {"channel binding": lambda first: b"y" + first[1:], "id": lambda first: b"n,a=bob," + first[3:],
                          "own id": lambda first: b"n,a=alice," + first[3:], "m=": lambda first: b"n,,m=x," + first[3:],
                          "cut": lambda first: first[:10], "NUL": lambda first: first + b"\0",
@@ -147,8 +148,8 @@ def main():
         users.write(user_lines())
         users.flush()
         process = subprocess.Popen([rejoin, "mock", "--users", users.name, "--connections-max-reauth-ms", "3600000",
-                                    "--kafka-version", ".".join(release.split(".")[:2])], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                   text=True)
+                                    "--kafka-version", ".".join(release.split(".")[:2])],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             mock_port = int(process.stdout.readline().rsplit(":", 1)[1])
             count = different = 0
