@@ -266,8 +266,8 @@ build_preset() {
     clang) pieces+=" cmocka clang" ;;
     fuzz) pieces+=" clang clang-rt" ;;
     afl) pieces+=" afl afl-rt" ;;
-    release) ;;
-    *) usage_error "no preset '$1': dev, asan, clang, fuzz, afl, cov or release" ;;
+    release | knockout) ;;
+    *) usage_error "no preset '$1': dev, asan, clang, fuzz, afl, cov, knockout or release" ;;
   esac
   # shellcheck disable=SC2086
   try_pieces $pieces || return 4

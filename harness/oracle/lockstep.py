@@ -163,7 +163,31 @@ class Harness:
         found = self.differs(operations, waits)
         if found is None:
             return operations, None
-        operations = operations[:found[0] + 1]
+        operations = self.remove_runs(operations[:found[0] + 1], waits)
+        simpler = self.simplify(operations, waits)
+        if simpler != operations:
+            operations = self.remove_runs(simpler, waits)
+        operations = self.merge_advances(operations, waits)
+        return operations, self.differs(operations, waits)
+
+    def simplify(self, operations, waits):
+        """No initial delay, and JoinGroups that need no promise first."""
+        for index, text in enumerate(operations):
+            op = json.loads(text)
+            if op["op"] == "config" and op.get("initial_delay_ms"):
+                op["initial_delay_ms"] = 0
+            elif op.get("api") == 11 and op["version"] > 3 and not op["body"].get("groupInstanceId"):
+                op["version"] = 3
+                op["body"] = {key: value for key, value in op["body"].items()
+                              if key not in ("reason", "groupInstanceId")}
+            else:
+                continue
+            simpler = operations[:index] + [json.dumps(op, separators=(",", ":"))] + operations[index + 1:]
+            if self.differs(simpler, waits):
+                operations = simpler
+        return operations
+
+    def remove_runs(self, operations, waits):
         size = max(1, len(operations) // 2)
         while size >= 1:
             index = 1  # the first one configures
@@ -174,8 +198,7 @@ class Harness:
                 else:
                     index += size
             size //= 2
-        operations = self.merge_advances(operations, waits)
-        return operations, self.differs(operations, waits)
+        return operations
 
     def merge_advances(self, operations, waits):
         """One step of time instead of two."""
