@@ -1,15 +1,14 @@
 /* rejoin run: scenario files on a target. */
 #include "cli/commands.h"
+#include "scenario/files.h"
 #include "scenario/run.h"
 #include "support/memory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char help[] =
     "usage: rejoin run [--target core|mock|HOST:PORT] [--kafka-version X.Y] [OPTION...] FILE|FOLDER...\n\n"
@@ -56,65 +55,7 @@ struct options {
     bool wants_help, wants_grammar, json, settings;
 };
 
-struct files { char **paths; int count; };
-
 struct tally { const struct options *options; int counts[SCN_BROKEN + 1]; json_t *list; bool covered[RJ_RULE_COUNT]; };
-
-/* ---- Files ------------------------------------------------------------------------------------------------------- */
-
-static void add_file(struct files *files, const char *path)
-{
-    files->paths = rejoin_realloc(files->paths, (size_t)(files->count + 1) * sizeof(char *));
-    files->paths[files->count++] = rejoin_strdup(path);
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-    return len > end_len && strcmp(text + len - end_len, end) == 0;
-}
-
-static bool add_path(struct files *files, const char *path);
-
-static bool add_folder(struct files *files, const char *path)
-{
-    struct dirent **entries;
-    int count = scandir(path, &entries, NULL, alphasort);
-    bool ok = count >= 0;
-    for (int i = 0; i < count; i++) {
-        char *inner = rejoin_alloc(strlen(path) + strlen(entries[i]->d_name) + 2);
-        sprintf(inner, "%s/%s", path, entries[i]->d_name);
-        struct stat status;
-        bool hidden = entries[i]->d_name[0] == '.';
-        if (!hidden && stat(inner, &status) == 0 && (S_ISDIR(status.st_mode) || ends_with(inner, ".scn")))
-            ok = add_path(files, inner) && ok;
-        free(inner);
-        free(entries[i]);
-    }
-    if (count >= 0)
-        free(entries);
-    return ok;
-}
-
-static bool add_path(struct files *files, const char *path)
-{
-    struct stat status;
-    if (stat(path, &status) != 0) {
-        fprintf(stderr, "rejoin run: %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    if (S_ISDIR(status.st_mode))
-        return add_folder(files, path);
-    add_file(files, path);
-    return true;
-}
-
-static void free_files(struct files *files)
-{
-    for (int i = 0; i < files->count; i++)
-        free(files->paths[i]);
-    free(files->paths);
-}
 
 /* ---- Results ----------------------------------------------------------------------------------------------------- */
 
@@ -256,7 +197,7 @@ static void print_settings(const struct scenario *scenario)
     putchar('\n');
 }
 
-static int read_and_run(const struct options *options, const struct files *files)
+static int read_and_run(const struct options *options, const struct scn_files *files)
 {
     struct scenario **scenarios = rejoin_alloc_zeroed((size_t)files->count + 1, sizeof(struct scenario *));
     int count = 0, code = REJOIN_EXIT_FINE;
@@ -331,13 +272,13 @@ int command_run(int argc, char **argv)
         fputs(options.wants_help ? help : scenario_grammar, stdout);
         return REJOIN_EXIT_FINE;
     }
-    struct files files = {NULL, 0};
+    struct scn_files files = {NULL, 0};
     bool ok = true;
     for (int i = optind; i < argc; i++)
-        ok = add_path(&files, argv[i]) && ok;
+        ok = scn_add_path(&files, argv[i], "rejoin run") && ok;
     if (optind >= argc)
         ok = fprintf(stderr, "rejoin run: expected files or folders; --help says more\n") < 0;
     int code = ok ? read_and_run(&options, &files) : REJOIN_EXIT_USAGE;
-    free_files(&files);
+    scn_free_files(&files);
     return code;
 }

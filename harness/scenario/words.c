@@ -141,7 +141,8 @@ static bool read_json(struct scn_parser *parser, const struct scn_word *word, st
     json_error_t error;
     field->json = json_loadb(word->text, (size_t)word->len, JSON_REJECT_DUPLICATES, &error);
     if (field->json == NULL)
-        return scn_complain(parser, word->column + error.position, "expected JSON: %s", error.text);
+        return scn_complain(parser, word->column + (error.position > 0 ? error.position - 1 : 0), "expected JSON: %s",
+                            error.text);
     json_array_append_new(parser->scenario->jsons, field->json);
     return true;
 }

@@ -1,6 +1,45 @@
 #!/usr/bin/env bash
-# Every scenario on the core in virtual time, and side by side on mocks over TCP.
+# Every scenario on the core in virtual time, and side by side on mocks over TCP; and that `rejoin run` notices what is
+# wrong: on both targets, with the exit codes of ARCHITECTURE's table.
 set -euo pipefail
 rejoin=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# expect CODE TEXT TARGET: what `rejoin run` makes of the scenario on stdin.
+expect() {
+  local code=0 said
+  { echo '# keeps hb-generation: a test of rejoin run itself'; cat; } >"$folder/test.scn"
+  said=$("$rejoin" run --target "$3" "$folder/test.scn" 2>&1) || code=$?
+  [ "$code" = "$1" ] && grep -qF -- "$2" <<<"$said" && return
+  printf 'expected exit code %s and "%s" on %s, got %s:\n%s\n' "$1" "$2" "$3" "$code" "$said"
+  cat "$folder/test.scn"
+  exit 1
+}
+for target in core mock; do
+  expect 0 '1 passed' $target <<<'m1 > Heartbeat < UNKNOWN_MEMBER_ID'
+  expect 1 'test.scn:2: expected NONE, found UNKNOWN_MEMBER_ID' $target <<<'m1 > Heartbeat < NONE'
+  expect 1 'expected rule hb-generation, found hb-unknown-group' $target \
+    <<<'m1 > Heartbeat < UNKNOWN_MEMBER_ID !hb-generation'
+  expect 1 'an answer came that no line expects' $target <<<$'m1 > Heartbeat\n+500ms'
+  expect 1 'ms too early' $target <<<$'m1 > Heartbeat\n+2s m1 < UNKNOWN_MEMBER_ID'
+  expect 1 'm1 waits for no answer' $target <<<$'m1 > Heartbeat < UNKNOWN_MEMBER_ID\nm1 waits'
+  expect 2 'stale' $target <<<$'m1 > Heartbeat < UNKNOWN_MEMBER_ID\nkafka>=3.0: NONE # never so'
+  expect 3 'test.scn:2:6' $target <<<'m1 > Hartbeat < NONE'
+  expect 4 'nothing is expected' $target <<<'m1 > Heartbeat <'
+  expect 5 'not-run' $target <<<$'needs kafka<0.9 # long ago\nm1 > Heartbeat < NONE'
+done
+expect 1 'no answer to m1' core <<<$'m1 > JoinGroup v3\n+299ms m1 < NONE'
+expect 5 "'force' cannot be done on the mock" mock <<<'force g Dead'
+expect 5 'does not advertise OffsetCommit v10' mock <<<'m1 > OffsetCommit v10 < NONE'
+
+# A rewrite keeps the fields that a line names, fills in what names none, and the result passes.
+printf '%s\n' '# keeps hb-generation: a test of --rewrite' 'm1 > JoinGroup < NONE memberId=x # kept' 'm1 > Heartbeat <' \
+  >"$folder/test.scn"
+"$rejoin" run --rewrite "$folder/test.scn" >/dev/null
+grep -qxF 'm1 > JoinGroup < MEMBER_ID_REQUIRED memberId=$m1 !join-new-dynamic-v4 # kept' "$folder/test.scn"
+grep -qxF 'm1 > Heartbeat < UNKNOWN_MEMBER_ID !hb-empty' "$folder/test.scn"
+"$rejoin" run "$folder/test.scn" >/dev/null
+
 timeout 120 "$rejoin" run harness/scenarios
-timeout 120 "$rejoin" run --target mock --longest 10s harness/scenarios
+timeout 240 "$rejoin" run --target mock --longest 10s harness/scenarios

@@ -36,6 +36,8 @@ struct rj_rule_row {
 };
 
 const struct rj_rule_row *rj_rule_row(enum rj_rule rule);    /* rule must be one of the enumeration, not NONE */
+/* Why a broker rule cannot be tripped by requests alone (proto/reach.def); NULL: it can. */
+const char *rj_rule_reach_reason(enum rj_rule rule);
 enum rj_rule rj_rule_by_id(struct rj_string id);             /* RJ_RULE_NONE: no such rule */
 
 #endif

@@ -36,6 +36,14 @@ static const struct rj_rule_row rule_rows[] = {
 
 const struct rj_rule_row *rj_rule_row(enum rj_rule rule) { return &rule_rows[rule - 1]; }
 
+static const char *const reach_reasons[RJ_RULE_COUNT] = {
+#define RJ_REACH_BECAUSE(symbol, reason) [RJ_RULE_##symbol] = reason,
+#include "rejoin/reach.def"
+#undef RJ_REACH_BECAUSE
+};
+
+const char *rj_rule_reach_reason(enum rj_rule rule) { return reach_reasons[rule]; }
+
 enum rj_rule rj_rule_by_id(struct rj_string id)
 {
     for (size_t i = 0; i < sizeof(rule_rows) / sizeof(rule_rows[0]); i++)
