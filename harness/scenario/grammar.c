@@ -21,7 +21,7 @@ const char scenario_grammar[] =
     "\n"
     "A step begins with a time or with none:\n"
     "  +10s                         that long after the step before (ms, s, min, h)\n"
-    "  ...                          before ACTOR < : however long it takes (at most 10 minutes, virtual or real)\n"
+    "  ...                          before ACTOR < : however long it takes (at most 10 minutes, on a wire one)\n"
     "and goes on with nothing or with one of\n"
     "  ACTOR > API [vN] FIELD...    a request. A request that is answered at once has the answer in the same line,\n"
     "  ACTOR > API [vN] FIELD... < EXPECTED\n"

@@ -13,7 +13,8 @@
 enum {
     LATE_MS = 2500,        /* how much later an answer may come on a wire */
     EARLY_MS = 150,        /* and how much earlier, beside what the requests before took */
-    WHENEVER_MS = 600000,  /* the longest "..." */
+    WHENEVER_MS = 600000,  /* the longest "...", in virtual time */
+    WHENEVER_WIRE_MS = 60000,
     TOGETHER_MS = 200,     /* answers that are sent together come within that time */
     QUEUED_MS = 25,        /* for a request behind another one to arrive */
 };
@@ -207,7 +208,8 @@ enum progress { MOVED, STAYS };
 
 static enum progress wait_for_answer(struct scn_run *run, struct scn_exchange *exchange, const struct scn_step *step)
 {
-    int64_t longest_ms = step->whenever ? WHENEVER_MS : run->target->is_exact ? 0 : LATE_MS;
+    int64_t longest_ms = step->whenever ? (run->target->is_exact ? WHENEVER_MS : WHENEVER_WIRE_MS)
+                                        : run->target->is_exact ? 0 : LATE_MS;
     run->wake_ms = run->due_ms + longest_ms;
     if (run->target->now_ms(run) < run->wake_ms)
         return STAYS;
@@ -337,7 +339,10 @@ static enum progress perform(struct scn_run *run, const struct scn_step *step)
     enum scn_control result = run->target->control(run, step);
     if (result == SCN_CANNOT)
         scn_run_end(run, SCN_BROKEN, step->line, "'%s' could not be done: %s", scn_verbs[step->verb].name, run->why);
-    run->wake_ms = run->due_ms + WHENEVER_MS;
+    run->wake_ms = run->due_ms + WHENEVER_WIRE_MS;
+    if (result == SCN_BUSY && run->target->now_ms(run) >= run->wake_ms)
+        scn_run_end(run, SCN_BROKEN, step->line, "'%s' is not done after a minute: %s", scn_verbs[step->verb].name,
+                    run->why);
     return result == SCN_BUSY ? STAYS : MOVED;
 }
 
