@@ -2,6 +2,7 @@
 #include "scenario/run.h"
 
 #include "rejoin/errors.h"
+#include "support/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,7 +185,7 @@ static bool match_value(struct scn_run *run, const struct rj_schema_field *field
         return is_filled(found);
     if (word->value[0] == '?')
         return json_object_set(run->names, word->value + 1, found) == 0;
-    char *text = strdup(word->value);
+    char *text = rejoin_strdup(word->value);
     bool same = false;
     for (char *at = text; at != NULL && !same;) {
         char *rest = scn_cut_piece(at, '|');
@@ -274,7 +275,7 @@ static bool match_list(const struct scn_run *run, const struct scn_exchange *exc
     const char *at = word->value;
     for (char *piece; *word->value != 0 && (piece = scn_next_piece(&at)) != NULL; free(piece), pieces++)
         for (size_t i = ordered ? pieces : 0; i < (ordered ? pieces + 1 : count); i++) {
-            char *copy = strdup(piece);
+            char *copy = rejoin_strdup(piece);
             const json_t *element = json_array_get(place.value, i);
             bool same = ordered ? match_left_member(run, element, copy) : match_element(run, element, key, copy);
             free(copy);
@@ -293,7 +294,7 @@ static bool match_list(const struct scn_run *run, const struct scn_exchange *exc
 
 static bool match_offset(const struct scn_run *run, const json_t *entry, const char *expected)
 {
-    char *text = strdup(expected), *metadata = scn_cut_piece(text, ':'), *end;
+    char *text = rejoin_strdup(expected), *metadata = scn_cut_piece(text, ':'), *end;
     long long offset = strcmp(text, "none") == 0 ? -1 : strtoll(text, &end, 10);
     bool number = strcmp(text, "none") == 0 || *end == 0;
     json_t *kept = metadata ? scn_text_value(run, metadata) : NULL;
