@@ -69,6 +69,8 @@ void core_take_append(struct core_session *session, const struct rj_append *appe
     }
     if (session->records)
         core_print_records(session, first, session->log_count);
+    if (append_id == 0)
+        return;
     if (session->auto_commit)
         report(session, append_id, 0);
     else

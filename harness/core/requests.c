@@ -335,6 +335,8 @@ static void dispatch(struct core_session *session, struct core_request *request)
             metadata[i] = join->protocols.items[i].metadata;
         event.as.request.subscriptions = core_views(&request->arena, metadata, join->protocols.count);
     }
+    /* Every other one, so that both ways are held to Kafka's. */
+    event.is_assured = session->auto_commit && session->fail_count == 0 && (request->correlation_id & 1) != 0;
     request->in_flight = true;
     if (session->trace)
         core_trace(session, request->api_key, request->body);

@@ -31,12 +31,16 @@ enum rj_err core_step(struct core_session *session, struct rj_event *event)
     event->now_ms = session->now_ms;
     enum rj_err err = rj_step(session->coord, event, &update);
     bool entropy_used = update.entropy_used;
+    /* At most one write comes out of a step; its result is a step of its own and ends this update, unless it was taken
+     * for granted. */
+    bool is_granted = update.append_count > 0 && update.appends[0].append_id == 0;
+    if (is_granted)
+        core_take_append(session, &update.appends[0]);
     for (int32_t i = 0; i < update.reply_count; i++)
         core_take_reply(session, &update.replies[i]);
     for (int32_t i = 0; i < update.change_count && session->changes; i++)
         core_print_change(session, &update.changes[i]);
-    /* At most one write comes out of a step; its result is a step of its own and ends this update. */
-    if (update.append_count > 0)
+    if (update.append_count > 0 && !is_granted)
         core_take_append(session, &update.appends[0]);
     session->entropy_used = entropy_used;
     return err;

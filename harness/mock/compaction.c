@@ -144,7 +144,7 @@ void mock_compact(struct mock_cluster *cluster, struct log *log)
     struct buffer scratch = {0};
     struct noting noting = {log, &newest};
     struct rewriting rewriting = {log, &newest, compacted, &scratch};
-    if (compacted != NULL && grow_table(&newest) && each_batch(log, note_batch, &noting) &&
+    if (compacted != NULL && mock_tail_settle(log) && grow_table(&newest) && each_batch(log, note_batch, &noting) &&
         each_batch(log, keep_batch, &rewriting)) {
         compacted->end_offset = log->end_offset;
         cluster->records_len = cluster->records_len - log->bytes_len + compacted->bytes_len;
@@ -155,6 +155,8 @@ void mock_compact(struct mock_cluster *cluster, struct log *log)
         log->producers = old.producers;
         compacted->producers = producers;
         log->file = old.file;
+        log->tail = old.tail;
+        compacted->tail = NULL;
         if (log->file != NULL)
             mock_storage_rewrite(cluster, log);
     }

@@ -52,7 +52,7 @@ static struct log *item_log(const struct request *request, struct fetch_item *it
 }
 
 /* Where reading ends: with read_committed no transaction is open before it. */
-static int64_t readable_end(const struct waiting_fetch *fetch, const struct log *log)
+static int64_t readable_end(const struct waiting_fetch *fetch, struct log *log)
 {
     return fetch->isolation_level == 0 ? log->end_offset : mock_log_stable_offset(log);
 }
@@ -71,7 +71,7 @@ static struct rj_bytes cut_at(struct rj_bytes bytes, int64_t end_offset)
     return bytes;
 }
 
-static struct rj_bytes read_log(const struct waiting_fetch *fetch, const struct log *log, int64_t offset,
+static struct rj_bytes read_log(const struct waiting_fetch *fetch, struct log *log, int64_t offset,
                                 size_t max_len, bool at_least_one)
 {
     int64_t end_offset = readable_end(fetch, log);
@@ -82,7 +82,7 @@ static struct rj_bytes read_log(const struct waiting_fetch *fetch, const struct 
 }
 
 /* How much there is to read, at most max_len. */
-static size_t available(const struct waiting_fetch *fetch, const struct log *log, int64_t offset, size_t max_len)
+static size_t available(const struct waiting_fetch *fetch, struct log *log, int64_t offset, size_t max_len)
 {
     int64_t end_offset = readable_end(fetch, log);
     if (offset >= end_offset)
@@ -92,7 +92,7 @@ static size_t available(const struct waiting_fetch *fetch, const struct log *log
 }
 
 /* The aborted transactions that reach into what is read: the client skips their records. false: no memory. */
-static bool list_aborted(struct request *request, const struct log *log, int64_t offset, int64_t end_offset,
+static bool list_aborted(struct request *request, struct log *log, int64_t offset, int64_t end_offset,
                          struct rj_fetch_response_partition_data *out)
 {
     const struct log_producers *producers = &log->producers;
@@ -175,7 +175,7 @@ static int32_t read_item(struct request *request, const struct waiting_fetch *fe
         .diverging_epoch = {.epoch = -1, .end_offset = -1}, .current_leader = {.leader_id = -1, .leader_epoch = -1},
         .snapshot_id = {.end_offset = -1, .epoch = -1}, .preferred_read_replica = -1, .records = RJ_EMPTY_BYTES};
     out->aborted_transactions.count = fetch->isolation_level == 0 ? -1 : 0;
-    const struct log *log = item_log(request, item, &out->error_code);
+    struct log *log = item_log(request, item, &out->error_code);
     if (out->error_code == RJ_KAFKA_NOT_LEADER_OR_FOLLOWER && request->version >= 12) {
         out->current_leader.leader_id = mock_partition_leader(request->cluster, item->topic, item->partition);
         out->current_leader.leader_epoch = 0;
@@ -278,7 +278,7 @@ static bool is_enough(const struct request *request, const struct waiting_fetch 
     for (int32_t i = 0; i < session->item_count; i++) {
         int16_t error;
         struct fetch_item *item = &session->items[i];
-        const struct log *log = item_log(request, item, &error);
+        struct log *log = item_log(request, item, &error);
         if (error != RJ_KAFKA_NONE)
             return true;
         len += available(fetch, log, item->fetch_offset, item->max_bytes > 0 ? (size_t)item->max_bytes : 1);

@@ -1,4 +1,5 @@
 /* The coordinators: which one a request goes to, what becomes of what a step says, where its records are kept. */
+#include "mock/commit_tail.h"
 #include "mock/storage.h"
 
 #include <stdlib.h>
@@ -76,9 +77,9 @@ static bool make_offsets_topic(struct mock_cluster *cluster)
 }
 
 static bool add_record(struct mock_cluster *cluster, struct rj_batch_writer *writer, const struct rj_append *append,
-                       int32_t i)
+                       int32_t i, int32_t offset)
 {
-    struct rj_record record = {.offset = i, .timestamp_ms = append->timestamp_ms};
+    struct rj_record record = {.offset = offset, .timestamp_ms = append->timestamp_ms};
     if (!encode_part(cluster, RJ_MESSAGE_KEY, &append->records[i], &record.key) ||
         !encode_part(cluster, RJ_MESSAGE_VALUE, &append->records[i], &record.value))
         return false;
@@ -86,8 +87,8 @@ static bool add_record(struct mock_cluster *cluster, struct rj_batch_writer *wri
     return true;
 }
 
-/* The records as one batch in the scratch buffer. 0 or the error that the append ends with. */
-static int16_t encode_append(struct mock_cluster *cluster, const struct rj_append *append, struct rj_bytes *batch)
+int16_t mock_encode_append(struct mock_cluster *cluster, const struct rj_append *append, const int32_t *deltas,
+                           struct rj_bytes *batch)
 {
     const struct rj_record_batch transactional = {
         .magic = 2, .attributes = RJ_BATCH_TRANSACTIONAL, .producer_id = append->producer_id,
@@ -97,7 +98,7 @@ static int16_t encode_append(struct mock_cluster *cluster, const struct rj_appen
         struct rj_batch_writer writer;
         rj_batch_begin(&writer, 2, 0, cluster->scratch.data, room);
         for (int32_t i = 0; i < append->record_count; i++)
-            if (!add_record(cluster, &writer, append, i))
+            if (!add_record(cluster, &writer, append, i, deltas ? deltas[i] - deltas[0] : i))
                 return RJ_KAFKA_UNKNOWN_SERVER_ERROR;
         enum rj_err err = rj_batch_finish(&writer, append->producer_id >= 0 ? &transactional : NULL, &len, NULL);
         if (err == RJ_OK)
@@ -151,7 +152,7 @@ static bool store_append(struct mock_cluster *cluster, int32_t partition, const 
         cluster->fail_append_count--;
         *error_code = cluster->fail_append_error;
     } else if (!is_empty) {
-        *error_code = encode_append(cluster, append, &batch);
+        *error_code = mock_encode_append(cluster, append, NULL, &batch);
     }
     if (cluster->storage != NULL && !is_empty) {
         mock_storage_append(cluster, coordinator->log, batch, *error_code, end_append, coordinator, append->append_id);
@@ -240,6 +241,11 @@ static void apply_update(struct mock_cluster *cluster, int32_t partition, const 
     if (update->append_count > 8)
         results = rejoin_alloc_zeroed((size_t)update->append_count, sizeof(*results));
     for (int32_t i = 0; i < update->append_count; i++) {
+        if (update->appends[i].append_id == 0) {
+            mock_tail_add(cluster->coordinators[partition].log, &update->appends[i]);
+            compact_if_long(cluster, &cluster->coordinators[partition]);
+            continue;
+        }
         results[count].append_id = update->appends[i].append_id;
         count += store_append(cluster, partition, &update->appends[i], &results[count].error_code);
     }
@@ -411,6 +417,17 @@ static const void *ask_part(struct request *request, struct rj_string group_id, 
     return mock_error_response(&part, RJ_KAFKA_NOT_COORDINATOR);
 }
 
+/* A commit's records need no answer of the log where there is room for them in its tail. */
+static bool vouch_for_commit(struct request *request, int32_t partition)
+{
+    struct mock_cluster *cluster = request->cluster;
+    const struct rj_offset_commit_request *commit = request->body;
+    return request->api_key == 8 && cluster->storage == NULL && cluster->fail_append_count == 0 &&
+           commit->retention_time_ms == -1 &&
+           mock_tail_reserve(cluster, cluster->coordinators[partition].log,
+                             mock_tail_len(commit, (size_t)request->frame.len));
+}
+
 static enum outcome ask_one(struct request *request, struct rj_string group_id)
 {
     struct mock_cluster *cluster = request->cluster;
@@ -431,6 +448,7 @@ static enum outcome ask_one(struct request *request, struct rj_string group_id)
     }
     struct rj_event event;
     fill_event(request, request->body, connection->id, &event);
+    event.is_assured = vouch_for_commit(request, partition);
     connection->parked = PARKED_COORDINATOR;
     connection->parked_partition = partition;
     cluster->stepping = connection;

@@ -313,6 +313,10 @@ bool mock_valid_topic_name(struct rj_string name);
 struct rj_int32_array mock_replicas_of(struct request *request, const struct topic *topic, int32_t partition);
 
 /* groups.c */
+/* The records as one batch in the scratch buffer, at offsets that are so far behind one another (NULL: each one behind
+ * the one before). 0 or the error that the append ends with. */
+int16_t mock_encode_append(struct mock_cluster *cluster, const struct rj_append *append, const int32_t *deltas,
+                           struct rj_bytes *batch);
 enum outcome mock_handle_group_request(struct request *request);
 enum outcome mock_handle_find_coordinator(struct request *request);
 /* Writes the marker to that partition of __consumer_offsets and tells its coordinator. 0 or Kafka's error. */

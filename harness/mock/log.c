@@ -15,6 +15,7 @@ void mock_log_free(struct log *log)
         free(log->segments[i].bytes);
         free(log->segments[i].entries);
     }
+    mock_tail_free(log);
     free(log->segments);
     mock_producers_free(&log->producers);
     free(log);
@@ -76,6 +77,8 @@ static void put_int64(uint8_t *out, int64_t value)
 int64_t mock_log_append(struct log *log, const struct log_batch *batch)
 {
     enum { LEADER_EPOCH_AT = 12 };
+    if (!mock_tail_settle(log))
+        return -1;
     struct log_segment *segment = open_segment(log, batch->len);
     if (segment == NULL || !mock_producers_note(&log->producers, batch, log->end_offset))
         return -1;
@@ -130,9 +133,10 @@ static bool find_offset(const struct log *log, int64_t offset, int32_t *segment_
     return segment->entries[low].last_offset >= offset; /* compaction may have taken the last records away */
 }
 
-struct rj_bytes mock_log_read(const struct log *log, int64_t offset, size_t max_len, bool at_least_one)
+struct rj_bytes mock_log_read(struct log *log, int64_t offset, size_t max_len, bool at_least_one)
 {
     int32_t segment_at, entry_at;
+    mock_tail_settle(log);
     if (!find_offset(log, offset, &segment_at, &entry_at))
         return RJ_EMPTY_BYTES;
     const struct log_segment *segment = &log->segments[segment_at];
@@ -148,9 +152,10 @@ struct rj_bytes mock_log_read(const struct log *log, int64_t offset, size_t max_
     return (struct rj_bytes){segment->bytes + start, (int32_t)len};
 }
 
-size_t mock_log_available(const struct log *log, int64_t offset, size_t max_len)
+size_t mock_log_available(struct log *log, int64_t offset, size_t max_len)
 {
     int32_t segment_at, entry_at;
+    mock_tail_settle(log);
     if (!find_offset(log, offset, &segment_at, &entry_at))
         return 0;
     size_t len = log->segments[segment_at].len - log->segments[segment_at].entries[entry_at].position;
@@ -159,8 +164,9 @@ size_t mock_log_available(const struct log *log, int64_t offset, size_t max_len)
     return len < max_len ? len : max_len;
 }
 
-const struct log_entry *mock_log_find_time(const struct log *log, int64_t timestamp_ms, const uint8_t **bytes)
+const struct log_entry *mock_log_find_time(struct log *log, int64_t timestamp_ms, const uint8_t **bytes)
 {
+    mock_tail_settle(log);
     for (int32_t s = 0; s < log->segment_count; s++)
         for (int32_t i = 0; i < log->segments[s].entry_count; i++)
             if (log->segments[s].entries[i].max_timestamp_ms >= timestamp_ms) {
@@ -170,8 +176,9 @@ const struct log_entry *mock_log_find_time(const struct log *log, int64_t timest
     return NULL;
 }
 
-const struct log_entry *mock_log_find_newest(const struct log *log, const uint8_t **bytes)
+const struct log_entry *mock_log_find_newest(struct log *log, const uint8_t **bytes)
 {
+    mock_tail_settle(log);
     const struct log_entry *newest = NULL;
     for (int32_t s = 0; s < log->segment_count; s++)
         for (int32_t i = 0; i < log->segments[s].entry_count; i++)

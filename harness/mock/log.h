@@ -24,7 +24,8 @@ struct log {
     struct log_segment *segments;
     int32_t segment_count;
     struct log_producers producers;
-    size_t bytes_len;      /* of all segments */
+    size_t bytes_len;      /* of all segments, and of the tail */
+    struct log_tail *tail; /* commit_tail.h: the last records, not yet as bytes; NULL: there are none */
     struct log_file *file; /* storage.h; NULL: in memory only */
 };
 
@@ -46,6 +47,10 @@ struct log_batch {
 struct log *mock_log_create(void); /* NULL: no memory */
 void mock_log_free(struct log *log);
 
+/* Everything in the log is bytes from now on; false: no memory for all of them. What reads or appends does it first. */
+bool mock_tail_settle(struct log *log);
+void mock_tail_free(struct log *log);
+
 /* Copies the batch to the end, gives it its offset (returned), and remembers its producer. -1: no memory. */
 int64_t mock_log_append(struct log *log, const struct log_batch *batch);
 /* Before it every transaction has ended: as far as read_committed goes. */
@@ -53,12 +58,12 @@ int64_t mock_log_stable_offset(const struct log *log);
 
 /* Whole batches from the one that holds offset, at most max_len bytes, but at least one if at_least_one. One segment
  * only. Empty at the end of the log. Valid until the next append. */
-struct rj_bytes mock_log_read(const struct log *log, int64_t offset, size_t max_len, bool at_least_one);
+struct rj_bytes mock_log_read(struct log *log, int64_t offset, size_t max_len, bool at_least_one);
 /* How many bytes log_read could give over all segments, at most max_len. */
-size_t mock_log_available(const struct log *log, int64_t offset, size_t max_len);
+size_t mock_log_available(struct log *log, int64_t offset, size_t max_len);
 /* The first batch whose highest timestamp is at least that; NULL: none. */
-const struct log_entry *mock_log_find_time(const struct log *log, int64_t timestamp_ms, const uint8_t **bytes);
+const struct log_entry *mock_log_find_time(struct log *log, int64_t timestamp_ms, const uint8_t **bytes);
 /* The batch with the highest timestamp; NULL: the log is empty. */
-const struct log_entry *mock_log_find_newest(const struct log *log, const uint8_t **bytes);
+const struct log_entry *mock_log_find_newest(struct log *log, const uint8_t **bytes);
 
 #endif

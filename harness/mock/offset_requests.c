@@ -53,7 +53,7 @@ static void search_batch(struct request *request, const struct log_entry *entry,
     }
 }
 
-static int16_t find_offset(struct request *request, const struct log *log, int64_t timestamp_ms, int64_t end_offset,
+static int16_t find_offset(struct request *request, struct log *log, int64_t timestamp_ms, int64_t end_offset,
                            struct rj_list_offsets_response_list_offsets_partition_response *out)
 {
     static const int8_t special_since[] = {1, 1, 7, 8, 9, 11}; /* of -1, -2, ... */
@@ -83,7 +83,7 @@ static int16_t find_offset(struct request *request, const struct log *log, int64
 }
 
 /* Version 0 answers with a list, newest first: the end, then where segments begin. */
-static bool list_old_style(struct request *request, const struct log *log, int64_t timestamp_ms, int32_t max_count,
+static bool list_old_style(struct request *request, struct log *log, int64_t timestamp_ms, int32_t max_count,
                            struct rj_list_offsets_response_list_offsets_partition_response *out)
 {
     int64_t *items = mock_arena_array(request, 2, sizeof(*items));

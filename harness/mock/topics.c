@@ -235,7 +235,7 @@ static struct log *log_of(const struct mock_cluster *cluster, const char *name, 
 bool mock_log_range(const struct mock_cluster *cluster, const char *name, int32_t partition, int64_t *start_offset,
                     int64_t *end_offset)
 {
-    const struct log *log = log_of(cluster, name, partition);
+    struct log *log = log_of(cluster, name, partition);
     if (log == NULL)
         return false;
     *start_offset = log->start_offset;
@@ -245,6 +245,6 @@ bool mock_log_range(const struct mock_cluster *cluster, const char *name, int32_
 
 struct rj_bytes mock_read(const struct mock_cluster *cluster, const char *name, int32_t partition, int64_t offset)
 {
-    const struct log *log = log_of(cluster, name, partition);
+    struct log *log = log_of(cluster, name, partition);
     return log ? mock_log_read(log, offset, INT32_MAX, true) : RJ_EMPTY_BYTES;
 }

@@ -285,4 +285,5 @@ def main():
         print(f"ok {test.__name__}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -87,6 +87,7 @@ static void check(struct coord_world *world)
 enum rj_err coord_world_step(struct coord_world *world, struct rj_event *event)
 {
     event->now_ms = world->now_ms;
+    event->is_assured = world->assures;
     enum rj_err err = rj_step(world->coord, event, &world->last);
     check(world);
     for (int32_t i = 0; i < world->last.reply_count; i++)
@@ -96,7 +97,7 @@ enum rj_err coord_world_step(struct coord_world *world, struct rj_event *event)
         return err;
     assert_int_equal(world->last.append_count, 1);
     world->last_append_id = world->last.appends[0].append_id;
-    if (world->holds_writes)
+    if (world->holds_writes || world->last_append_id == 0)
         return err;
     struct rj_event result = {.type = RJ_EVENT_APPEND_RESULT,
                               .as.append_result = {world->last_append_id, world->append_error}};

@@ -19,6 +19,7 @@ struct coord_world {
     uint64_t connection;
     uint8_t entropy;
     bool holds_writes;         /* results are not reported */
+    bool assures;              /* events are assured: see struct rj_event */
     uint64_t last_append_id;
     int16_t append_error;      /* of the next results */
     int32_t append_count;      /* batches so far */

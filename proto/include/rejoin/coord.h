@@ -138,6 +138,9 @@ struct rj_event {
     enum rj_event_type type;
     int64_t now_ms;              /* never goes back */
     struct rj_uuid entropy;      /* 16 random bytes for one new id; needed by JoinGroup requests only */
+    /* The host vouches that whatever this step appends will be stored, before it does anything else with the update. The
+     * coordinator may then take the result for granted (see rj_append) and save the second step. */
+    bool is_assured;
     const struct rj_pins *pins;  /* NULL: none */
     union {
         struct {
@@ -171,7 +174,7 @@ struct rj_reply {
 };
 
 struct rj_append {
-    uint64_t append_id;
+    uint64_t append_id;     /* 0: taken for granted, no result is to be told; only where the event was assured */
     const struct rj_offsets_record *records;
     int32_t record_count;
     int64_t timestamp_ms;

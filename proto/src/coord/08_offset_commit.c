@@ -48,8 +48,7 @@ static struct rj_verdict judge_group(const struct rj_commit *commit)
         return RJ_ACCEPTED; /* whatever the ids say */
     RJ_REQUIRE(!is_anonymous(request), OC_ANON_NONEMPTY, UNKNOWN_MEMBER_ID);
     struct rj_verdict verdict =
-        rj_judge_member(group, rj_member_find(group, request->member_id), request->member_id,
-                        request->group_instance_id,
+        rj_judge_member(group, commit->member, request->member_id, request->group_instance_id,
                         (struct rj_rule_set){RJ_RULE_OC_MEMBER_CHECKS, RJ_RULE_OC_MEMBER_CHECKS,
                                              RJ_RULE_OC_MEMBER_CHECKS});
     if (verdict.rule != RJ_RULE_NONE)
@@ -73,7 +72,7 @@ static struct rj_verdict judge(const struct rj_commit *commit)
 static void keep_session(const struct rj_commit *commit)
 {
     struct rj_group *group = commit->group;
-    struct rj_member *member = rj_member_find(group, commit->request->member_id);
+    struct rj_member *member = commit->member;
     if (RJ_DOES(OC_SESSION, member != NULL
                                 && (group->state == RJ_GROUP_STABLE || group->state == RJ_GROUP_PREPARING)))
         rj_restart_session(group, member, member->session_timeout_ms);
@@ -94,6 +93,8 @@ bool rj_offset_commit(const struct rj_call *call)
     const struct rj_offset_commit_request *request = call->body;
     struct rj_commit commit = {.call = call, .request = request, .producer_id = -1};
     commit.group = rj_group_find(call->coord, request->group_id);
+    commit.member = commit.group ? rj_member_find(commit.group, request->member_id) : NULL;
+    commit.is_direct = call->is_assured && commit.group != NULL && call->coord->first_write == NULL;
     if (!rj_commit_begin(&commit, 0))
         return false;
     if (!RJ_HOLDS(OC_AUTH_GROUP,

@@ -13,6 +13,7 @@ struct rj_call {
     const struct rj_rights *rights;
     const struct rj_subscription_views *subscriptions;
     const struct rj_uuid *entropy;
+    bool is_assured; /* see rj_event */
 };
 
 bool rj_offset_commit(const struct rj_call *call);

@@ -9,10 +9,14 @@ struct rj_commit {
     const struct rj_call *call;
     const struct rj_offset_commit_request *request;
     struct rj_group *group;      /* NULL: does not exist */
+    struct rj_member *member;    /* NULL: not in the group */
+    /* Committed in this step, its records' result taken for granted: nothing has to be kept for a later one. */
+    bool is_direct;
     int64_t producer_id;         /* -1: plain */
     int16_t producer_epoch;
-    struct rj_write *write;
-    struct rj_offset_commit_response *response; /* in the write */
+    struct rj_write *write;      /* NULL where it is direct */
+    struct rj_offset_commit_response *response; /* in the write, or in the output */
+    enum rj_rule rule;           /* the first that refused something */
     struct rj_commit_topic {
         const struct rj_topic *known; /* NULL: the broker does not know it */
         struct rj_verdict verdict;    /* on the topic as a whole */
@@ -20,8 +24,12 @@ struct rj_commit {
     } *topics;                   /* one for each of the request */
     int32_t forwarded_count;     /* partitions that the broker's own checks let through */
     int32_t record_count;
-    struct rj_offset **offsets;  /* one a record */
-    struct rj_offset_partition **partitions;
+    struct rj_commit_record {
+        struct rj_offset_partition *partition; /* held */
+        struct rj_offset *offset;              /* NULL: the committed one takes the new value */
+        const struct rj_offset_commit_request_topic *topic;
+        const struct rj_offset_commit_request_partition *asked;
+    } *records;
     bool creates_group;
 };
 

@@ -80,7 +80,8 @@ static enum rj_err serve(struct rj_coord *coord, const struct rj_event *event)
                          : event->as.request.client_id,
         .client_host = event->as.request.client_host.data ? event->as.request.client_host : RJ_EMPTY_STRING,
         .body = event->as.request.body, .rights = event->as.request.rights,
-        .subscriptions = event->as.request.subscriptions, .entropy = &event->entropy};
+        .subscriptions = event->as.request.subscriptions, .entropy = &event->entropy,
+        .is_assured = event->is_assured};
     if (RJ_DOES(LIMIT_MEMORY, !api->serve(&call))) {
         rj_output_reset(&coord->output);
         rj_refuse_for_memory(coord, &call.origin, call.body);

@@ -129,7 +129,8 @@ static bool load_offset(struct rj_coord *coord, const struct loaded_offset *from
     struct rj_group *group = rj_group_prepare(coord, from->group_id);
     if (group == NULL)
         return false;
-    struct rj_offset_partition *partition = rj_offset_partition_prepare(group, from->topic, from->partition);
+    struct rj_offset_topic *topic = rj_offset_topic_prepare(group, from->topic);
+    struct rj_offset_partition *partition = topic ? rj_offset_partition_prepare(topic, from->partition) : NULL;
     struct rj_offset *offset = partition ? rj_offset_prepare(coord, from->metadata) : NULL;
     bool ok = offset != NULL && (producer_id < 0 || rj_transaction_prepare(coord, producer_id) != NULL);
     if (ok) {

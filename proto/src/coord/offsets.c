@@ -12,8 +12,13 @@ static struct rj_offset_topic *topic_find(const struct rj_group *group, struct r
 /* Partitions are numbers: the key's four bytes. */
 static struct rj_map_node *partition_node(const struct rj_offset_topic *topic, int32_t partition)
 {
-    struct rj_string key = {(const char *)&partition, sizeof(partition)};
-    return rj_map_find(&topic->partitions, key, rj_number_hash((uint32_t)partition));
+    const struct rj_map *map = &topic->partitions;
+    if (map->capacity == 0)
+        return NULL;
+    struct rj_map_node *node = map->buckets[rj_number_hash((uint32_t)partition) & (map->capacity - 1)];
+    while (node != NULL && rj_offset_partition_of(node)->partition != partition)
+        node = node->next;
+    return node;
 }
 
 struct rj_offset_partition *rj_offset_partition_find(const struct rj_group *group, struct rj_string topic,
@@ -24,7 +29,7 @@ struct rj_offset_partition *rj_offset_partition_find(const struct rj_group *grou
     return node ? rj_offset_partition_of(node) : NULL;
 }
 
-static struct rj_offset_topic *topic_prepare(struct rj_group *group, struct rj_string name)
+struct rj_offset_topic *rj_offset_topic_prepare(struct rj_group *group, struct rj_string name)
 {
     struct rj_offset_topic *topic = topic_find(group, name);
     if (topic != NULL)
@@ -52,13 +57,9 @@ static void topic_forget_if_idle(struct rj_offset_topic *topic)
     rj_memory_retire(memory, topic);
 }
 
-struct rj_offset_partition *rj_offset_partition_prepare(struct rj_group *group, struct rj_string name,
-                                                        int32_t index)
+struct rj_offset_partition *rj_offset_partition_prepare(struct rj_offset_topic *topic, int32_t index)
 {
-    struct rj_coord *coord = group->coord;
-    struct rj_offset_topic *topic = topic_prepare(group, name);
-    if (topic == NULL)
-        return NULL;
+    struct rj_coord *coord = topic->group->coord;
     struct rj_map_node *node = partition_node(topic, index);
     if (node != NULL)
         return rj_offset_partition_of(node);

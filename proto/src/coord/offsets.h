@@ -7,8 +7,10 @@
 
 struct rj_offset_partition *rj_offset_partition_find(const struct rj_group *group, struct rj_string topic,
                                                      int32_t partition);
-struct rj_offset_partition *rj_offset_partition_prepare(struct rj_group *group, struct rj_string topic,
-                                                        int32_t partition);
+/* Found or made; NULL: no memory or limit. A topic without partitions must not stay: a partition follows, or fails and
+ * takes the topic with it. */
+struct rj_offset_topic *rj_offset_topic_prepare(struct rj_group *group, struct rj_string name);
+struct rj_offset_partition *rj_offset_partition_prepare(struct rj_offset_topic *topic, int32_t partition);
 void rj_offset_partition_drop(struct rj_offset_partition *partition); /* one hold less */
 void rj_offset_partition_forget_if_idle(struct rj_offset_partition *partition);
 struct rj_offset *rj_offset_prepare(struct rj_coord *coord, struct rj_string metadata); /* plain, nothing set */
@@ -59,6 +61,10 @@ void rj_sweep_finish(struct rj_sweep *sweep, enum rj_write_kind kind);
 struct rj_offsets_record rj_offset_record(struct rj_output *output, const struct rj_offset_partition *partition,
                                           const struct rj_offset *offset);
 size_t rj_offset_record_len(void);
+/* The same in places of the caller's. */
+struct rj_offsets_record rj_offset_record_in(struct rj_offset_commit_key *key, struct rj_offset_commit_value *value,
+                                             const struct rj_offset_partition *partition,
+                                             const struct rj_offset *offset);
 
 /* The periodic clean-up, and what the deletion of topics removes. False: no memory, nothing has changed. */
 bool rj_expire_offsets(struct rj_coord *coord);

@@ -12,24 +12,32 @@ size_t rj_offset_record_len(void)
 }
 
 /* Version 1 where the offset has an expiry of its own. Kafka writes 4 since 4.1 (with the topic's id), 3 before. */
-struct rj_offsets_record rj_offset_record(struct rj_output *output, const struct rj_offset_partition *partition,
-                                          const struct rj_offset *offset)
+struct rj_offsets_record rj_offset_record_in(struct rj_offset_commit_key *key, struct rj_offset_commit_value *value,
+                                             const struct rj_offset_partition *partition,
+                                             const struct rj_offset *offset)
 {
-    struct rj_offset_commit_key *key = rj_output_take(output, sizeof(*key));
-    *key = (struct rj_offset_commit_key){.group = partition->topic->group->node.key,
-                                         .topic = partition->topic->node.key, .partition = partition->partition};
+    const struct rj_group *group = partition->topic->group;
+    *key = (struct rj_offset_commit_key){.group = group->node.key, .topic = partition->topic->node.key,
+                                         .partition = partition->partition};
     struct rj_offsets_record record = {.record_type = OFFSET_COMMIT_TYPE, .key = key, .value_version = 3};
     if (offset->is_tombstone)
         return record;
-    struct rj_offset_commit_value *value = rj_output_take(output, sizeof(*value));
     *value = (struct rj_offset_commit_value){
         .offset = offset->offset, .leader_epoch = offset->leader_epoch, .metadata = offset->metadata,
         .commit_timestamp = offset->commit_timestamp_ms, .expire_timestamp = offset->expire_timestamp_ms,
         .topic_id = offset->topic_id};
     record.value_version = offset->expire_timestamp_ms >= 0 ? 1
-                           : partition->topic->group->coord->config.behaviour.offsets_with_topic_id ? 4 : 3;
+                           : group->coord->config.behaviour.offsets_with_topic_id ? 4 : 3;
     record.value = value;
     return record;
+}
+
+struct rj_offsets_record rj_offset_record(struct rj_output *output, const struct rj_offset_partition *partition,
+                                          const struct rj_offset *offset)
+{
+    struct rj_offset_commit_key *key = rj_output_take(output, sizeof(*key));
+    struct rj_offset_commit_value *value = offset->is_tombstone ? NULL : rj_output_take(output, sizeof(*value));
+    return rj_offset_record_in(key, value, partition, offset);
 }
 
 bool rj_sweep_reserve(struct rj_sweep *sweep, struct rj_coord *coord, int32_t partitions, int32_t groups,
