@@ -211,6 +211,8 @@ static const uint8_t *run(struct decoder *d, const struct plan *plan, const uint
                 break;
             case OP_END: goto next;
             case OP_SET8: *(int64_t *)(void *)member = step->argument; continue;
+            case OP_SET_NULL: *(void **)(void *)member = NULL; continue;
+            case OP_SET4: *(int32_t *)(void *)member = step->argument; continue;
             case OP_EMPTY: *(struct rj_string *)(void *)member = RJ_EMPTY_STRING; continue;
             default: at = rare(d, plan, step, at, out);
             }

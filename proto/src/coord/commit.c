@@ -51,24 +51,22 @@ static struct rj_string take_string(struct rj_commit *commit, struct rj_string f
                          : rj_output_string(&commit->call->coord->output, from);
 }
 
-static struct rj_offset_commit_response_topic *answer_topic(struct rj_commit *commit, int32_t t)
+static void begin_topic(struct rj_commit *commit, int32_t t, int32_t *answer)
 {
     struct rj_offset_commit_response_topic_array *topics = &commit->response->topics;
-    int32_t *answer = &commit->topics[t].answer;
-    if (*answer < 0) {
-        const request_topic *asked = &commit->request->topics.items[t];
-        *answer = topics->count;
-        topics->items[topics->count++] = (struct rj_offset_commit_response_topic){
-            .name = take_string(commit, asked->name), .topic_id = asked->topic_id,
-            .partitions.items = take(commit, (size_t)asked->partitions.count
-                                                 * sizeof(*topics->items->partitions.items))};
-    }
-    return &topics->items[*answer];
+    const request_topic *asked = &commit->request->topics.items[t];
+    *answer = topics->count;
+    topics->items[topics->count++] = (struct rj_offset_commit_response_topic){
+        .name = take_string(commit, asked->name), .topic_id = asked->topic_id,
+        .partitions.items = take(commit, (size_t)asked->partitions.count * sizeof(*topics->items->partitions.items))};
 }
 
 static void add_answer(struct rj_commit *commit, int32_t t, int32_t partition, int16_t error, enum rj_rule rule)
 {
-    struct rj_offset_commit_response_topic *topic = answer_topic(commit, t);
+    int32_t *answer = &commit->topics[t].answer;
+    if (*answer < 0)
+        begin_topic(commit, t, answer);
+    struct rj_offset_commit_response_topic *topic = &commit->response->topics.items[*answer];
     topic->partitions.items[topic->partitions.count++] =
         (struct rj_offset_commit_response_partition){.partition_index = partition, .error_code = error};
     if (commit->rule == RJ_RULE_NONE)
@@ -178,7 +176,11 @@ static void add_refused(struct rj_commit *commit, int32_t t, int32_t p, struct r
                    verdict.rule);
 }
 
-void rj_commit_check_topics(struct rj_commit *commit) { each(commit, add_refused, NULL); }
+void rj_commit_check_topics(struct rj_commit *commit)
+{
+    each(commit, add_refused, NULL);
+    commit->is_clean = commit->response->topics.count == 0;
+}
 
 void rj_commit_refuse_all(struct rj_commit *commit, struct rj_verdict verdict)
 {
@@ -208,7 +210,9 @@ static struct rj_verdict judge_value(const struct rj_commit *commit, int32_t t, 
     if (RJ_WITHOUT(OC_ANY_TOPIC, is_foreign(commit, t))
         || RJ_WITHOUT(OC_NO_VALUE_CHECK, asked->committed_offset < 0))
         return (struct rj_verdict){RJ_RULE_OC_ANY_TOPIC, RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION};
-    RJ_REQUIRE(utf16_len(asked->committed_metadata) <= commit->call->coord->config.offset_metadata_max_bytes,
+    int32_t max_len = commit->call->coord->config.offset_metadata_max_bytes;
+    /* There are never more units than bytes. */
+    RJ_REQUIRE(asked->committed_metadata.len <= max_len || utf16_len(asked->committed_metadata) <= max_len,
                OC_METADATA_SIZE, OFFSET_METADATA_TOO_LARGE);
     return RJ_ACCEPTED;
 }
@@ -266,7 +270,7 @@ static bool prepare_topic(struct rj_commit *commit, int32_t t)
     struct rj_offset_topic *topic = NULL;
     bool by_id = commit->call->origin.version >= 10 && commit->producer_id < 0;
     for (int32_t p = 0; p < asked->partitions.count; p++) {
-        if (judge_one(commit, t, p).rule != RJ_RULE_NONE
+        if ((!commit->is_clean && judge_one(commit, t, p).rule != RJ_RULE_NONE)
             || judge_value(commit, t, &asked->partitions.items[p]).rule != RJ_RULE_NONE)
             continue;
         if (topic == NULL)
@@ -300,13 +304,18 @@ bool rj_commit_prepare(struct rj_commit *commit)
     return ok;
 }
 
-static void add_result(struct rj_commit *commit, int32_t t, int32_t p, struct rj_verdict verdict)
+/* Answers what the broker's own checks let through. */
+static void add_results(struct rj_commit *commit)
 {
-    const request_partition *asked = &commit->request->topics.items[t].partitions.items[p];
-    if (verdict.rule != RJ_RULE_NONE)
-        return;
-    verdict = judge_value(commit, t, asked);
-    add_answer(commit, t, asked->partition_index, verdict.error, verdict.rule);
+    for (int32_t t = 0; t < commit->request->topics.count; t++) {
+        const request_topic *asked = &commit->request->topics.items[t];
+        for (int32_t p = 0; p < asked->partitions.count; p++) {
+            if (!commit->is_clean && judge_one(commit, t, p).rule != RJ_RULE_NONE)
+                continue;
+            struct rj_verdict verdict = judge_value(commit, t, &asked->partitions.items[p]);
+            add_answer(commit, t, asked->partitions.items[p].partition_index, verdict.error, verdict.rule);
+        }
+    }
 }
 
 /* The records' values are on their way: committed with the result of the write. */
@@ -378,7 +387,7 @@ void rj_commit_apply(struct rj_commit *commit)
 {
     struct rj_coord *coord = commit->call->coord;
     struct rj_write *write = commit->write;
-    each(commit, add_result, NULL);
+    add_results(commit);
     if (commit->producer_id >= 0)
         rj_txn_convert_answer(commit);
     if (write != NULL) {

@@ -23,6 +23,7 @@ struct rj_commit {
         int32_t answer;               /* index in the answer, or -1 */
     } *topics;                   /* one for each of the request */
     int32_t forwarded_count;     /* partitions that the broker's own checks let through */
+    bool is_clean;               /* they let all of them through */
     int32_t record_count;
     struct rj_commit_record {
         struct rj_offset_partition *partition; /* held */
