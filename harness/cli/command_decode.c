@@ -20,6 +20,9 @@ static const char help[] =
     "                     offsets-key, offsets-value (with --record-type), record-batch (batches and message sets)\n"
     "  --record-type N    the number that opens the key of a record of __consumer_offsets\n"
     "  --binary           the input is bytes, not hexadecimal digits\n\n"
+    "Encodings that Kafka's readers accept although its writers make none (a varint longer than needed, bytes behind the\n"
+    "last field, ...) are accepted, and told by rule: on stderr and as \"odd\" in the JSON (unknown tags, which stand in\n"
+    "the message, on stderr only). 'rejoin rules --area encoding' lists them.\n\n"
     "exit codes: 0 decoded; 1 refused: the fault is on stderr and, with all that could be read before it, in the JSON;\n"
     "            3 usage\n";
 
@@ -33,7 +36,45 @@ struct job {
     struct rejoin_buffer out;
     struct rj_fault fault;
     const char *what; /* the message's name */
+    struct rejoin_buffer odd; /* JSON objects, comma between */
+    size_t odd_base;          /* where in the input the bytes at hand begin */
+    long odd_count, odd_tag_count;
+    bool unsized; /* a frame without its length: bytes left over may as well mean that it is something else */
 };
+
+/* More of them are counted only. */
+enum { ODD_SHOWN = 100 };
+
+static void note_oddity(void *context, const struct rj_oddity *oddity)
+{
+    struct job *job = context;
+    const struct rj_rule_row *rule = rj_rule_row(oddity->rule);
+    size_t offset = job->odd_base + oddity->offset;
+    job->odd_tag_count += oddity->rule == RJ_RULE_ENC_TAG_UNKNOWN;
+    if (job->odd_count++ >= ODD_SHOWN)
+        return;
+    fprintf(stderr, "rejoin decode: %s: %s%sbyte %zu: odd but accepted by %s: %s\n", job->what, oddity->field,
+            oddity->field[0] ? " at " : "at ", offset, rule->id, rule->sentence);
+    rejoin_buffer_format(&job->odd, "%s{\"rule\":\"%s\",\"offset\":%zu,\"field\":\"%s\"}", job->odd.len > 0 ? "," : "",
+                         rule->id, offset, oddity->field);
+}
+
+/* What in the message's bytes no writer of Kafka's makes. Bytes behind it are odd too, and so no reason to refuse it. */
+static enum rj_err accept(struct job *job, enum rj_err err, const struct rj_message_schema *schema, int16_t version,
+                          struct rj_bytes bytes, size_t base)
+{
+    if (err != RJ_OK && (err != RJ_ERR_TRAILING || job->unsized))
+        return err;
+    struct rj_oddity_sink sink = {note_oddity, job};
+    job->odd_base = base;
+    rj_find_oddities(schema, version, bytes, &job->arena, &sink);
+    return RJ_OK;
+}
+
+static struct rj_bytes bytes_from(struct rj_bytes bytes, size_t offset)
+{
+    return (struct rj_bytes){bytes.data + offset, bytes.len - (int32_t)offset};
+}
 
 static void print_message(struct job *job, const struct rj_message_schema *schema, int16_t version,
                           const void *message)
@@ -58,7 +99,7 @@ static enum rj_err decode_body(struct job *job)
     void *message = new_message(job, schema);
     enum rj_err err = rj_decode(schema, version, job->input, &job->arena, message, &job->fault);
     print_message(job, schema, version, message);
-    return err;
+    return accept(job, err, schema, version, job->input, 0);
 }
 
 /* {"header":{...},"body":{...}} */
@@ -90,7 +131,12 @@ static enum rj_err decode_request_frame(struct job *job)
     header.correlation_id = request.correlation_id;
     header.client_id = request.client_id;
     print_frame(job, &rj_request_header_schema, 1, &header, request.schema, request.version, request.body);
-    return err;
+    if (request.body == NULL)
+        return err;
+    accept(job, RJ_OK, &rj_request_header_schema, rj_request_header_version(request.api_key, request.version),
+           (struct rj_bytes){job->input.data, (int32_t)request.body_offset}, 0);
+    return accept(job, err, request.schema, request.version, bytes_from(job->input, request.body_offset),
+                  request.body_offset);
 }
 
 static enum rj_err decode_response_frame(struct job *job)
@@ -103,7 +149,13 @@ static enum rj_err decode_response_frame(struct job *job)
     rj_message_init(&rj_response_header_schema, &header);
     header.correlation_id = response.correlation_id;
     print_frame(job, &rj_response_header_schema, 0, &header, response.schema, response.version, response.body);
-    return err;
+    if (response.body == NULL)
+        return err;
+    accept(job, RJ_OK, &rj_response_header_schema,
+           rj_response_header_version((int16_t)job->options->api_key, (int16_t)job->options->version),
+           (struct rj_bytes){job->input.data, (int32_t)response.body_offset}, 0);
+    return accept(job, err, response.schema, response.version, bytes_from(job->input, response.body_offset),
+                  response.body_offset);
 }
 
 /* With its 4-byte length or without: only a frame that says its own length right is taken to have one. */
@@ -111,7 +163,9 @@ static enum rj_err decode_frame(struct job *job)
 {
     uint32_t len;
     if (rj_frame_next(job->input, INT32_MAX, &len) == 1 && (size_t)len + 4 == (size_t)job->input.len)
-        job->input = (struct rj_bytes){job->input.data + 4, job->input.len - 4};
+        job->input = bytes_from(job->input, 4);
+    else
+        job->unsized = true;
     return job->options->response ? decode_response_frame(job) : decode_request_frame(job);
 }
 
@@ -139,6 +193,8 @@ static enum rj_err decode_versioned(struct job *job, const struct rj_message_sch
                   ? rj_decode_prefix(schema, version, rest, &job->arena, message, &consumed_len, &job->fault)
                   : rj_decode(schema, version, rest, &job->arena, message, &job->fault);
         job->fault.offset += 2;
+        if (!newer_is_read || own == version) /* what follows in a newer one is no secret */
+            err = accept(job, err, schema, version, rest, 2);
     } else {
         rejoin_buffer_text(&job->out, "{\"data\":");
     }
@@ -161,12 +217,12 @@ static enum rj_err decode_offsets_key(struct job *job)
     }
     void *message = new_message(job, schema);
     print_opening(job, "type", type);
-    enum rj_err err = rj_decode(schema, 0, (struct rj_bytes){job->input.data + 2, job->input.len - 2}, &job->arena,
-                                message, &job->fault);
+    struct rj_bytes rest = bytes_from(job->input, 2);
+    enum rj_err err = rj_decode(schema, 0, rest, &job->arena, message, &job->fault);
     job->fault.offset += 2;
     print_message(job, schema, 0, message);
     rejoin_buffer_text(&job->out, "}");
-    return err;
+    return accept(job, err, schema, 0, rest, 2);
 }
 
 /* The bytes do not say which of the three forms they have; without --version the first that fits is taken. */
@@ -221,13 +277,30 @@ static enum rj_err decode(struct job *job)
     return RJ_ERR_API;
 }
 
-/* Puts "fault" behind the last member of the object that was printed. */
-static void add_fault(struct job *job)
+/* Opens a member behind the last one of the object that was printed. */
+static void add_member(struct job *job, const char *name)
 {
     job->out.len--;
-    rejoin_buffer_text(&job->out, job->out.len > 1 ? ",\"fault\":" : "\"fault\":");
+    rejoin_buffer_format(&job->out, "%s\"%s\":", job->out.len > 1 ? "," : "", name);
+}
+
+static void add_fault(struct job *job)
+{
+    add_member(job, "fault");
     rejoin_print_fault(&job->fault, &job->out);
     rejoin_buffer_text(&job->out, "}");
+}
+
+static void add_oddities(struct job *job)
+{
+    if (job->odd_count > ODD_SHOWN)
+        fprintf(stderr, "rejoin decode: %s: %ld more oddities\n", job->what, job->odd_count - ODD_SHOWN);
+    if (job->odd_count == job->odd_tag_count)
+        return;
+    add_member(job, "odd");
+    rejoin_buffer_text(&job->out, "[");
+    rejoin_buffer_add(&job->out, job->odd.data, job->odd.len);
+    rejoin_buffer_text(&job->out, "]}");
 }
 
 int command_decode(int argc, char **argv)
@@ -246,9 +319,11 @@ int command_decode(int argc, char **argv)
         codec_print_fault(argv[0], job.what, &job.fault);
         add_fault(&job);
     }
+    add_oddities(&job);
     fwrite(job.out.data, 1, job.out.len, stdout);
     putchar('\n');
     rj_arena_release(&job.arena);
+    rejoin_buffer_free(&job.odd);
     rejoin_buffer_free(&job.out);
     rejoin_buffer_free(&input);
     return err == RJ_OK ? REJOIN_EXIT_FINE : REJOIN_EXIT_FELL_SHORT;

@@ -16,7 +16,7 @@ static const char help[] =
     "usage: rejoin rules [OPTION...] [ID...]\n\n"
     "Lists the rules of Kafka's group protocol, or shows those that are named.\n\n"
     "  --area AREA     join, sync, heartbeat, leave, offsets, transactions, admin, loading, timers, static, ...\n"
-    "  --role ROLE     broker, client or trace\n"
+    "  --role ROLE     broker, client, trace or codec\n"
     "  --reach REACH   where a broker rule can be tripped: wire, control or core\n"
     "  --error CODE    rules with this error of Kafka\n"
     "  --json          one object a rule and line\n"
@@ -26,7 +26,7 @@ static const char help[] =
     "  --scenarios FOLDER   where they are (harness/scenarios, where there is such a folder)\n\n"
     "exit codes: 0 fine; 1 an id that is no rule; 3 usage, a scenario that cannot be read\n";
 
-static const char *const roles[] = {"broker", "client", "trace"};
+static const char *const roles[] = {"broker", "client", "trace", "codec"};
 static const char *const levels[] = {"MUST", "SHOULD", "MAY", "OBSERVED"};
 static const char *const strengths[] = {"", "hard", "hard-if-complete", "warning"};
 static const char *const reaches[] = {"", "wire", "control", "core"};

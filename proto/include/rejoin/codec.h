@@ -6,6 +6,7 @@
 #define REJOIN_CODEC_H
 
 #include "rejoin/messages.h"
+#include "rejoin/rules.h"
 
 /* Sets every member of the message to its default; the message need not be initialised before. */
 void rj_message_init(const struct rj_message_schema *schema, void *message);
@@ -21,6 +22,15 @@ enum rj_err rj_decode(const struct rj_message_schema *schema, int16_t version, s
 /* The same, but leaves what follows: *consumed_len says how much was read. */
 enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
                              struct rj_arena *arena, void *message, size_t *consumed_len, struct rj_fault *fault);
+
+/* An encoding that no writer of Kafka's makes, but that its readers accept, and ours with them; the rule (area encoding)
+ * says so. field: its path in JSON names, until note returns. */
+struct rj_oddity { enum rj_rule rule; size_t offset; const char *field; };
+struct rj_oddity_sink { void (*note)(void *context, const struct rj_oddity *oddity); void *context; };
+/* Tells what is odd in a message that decodes, in the order of its bytes, and returns how many there are. It reads anew:
+ * decoding itself never looks for them. What it takes from the arena it gives back. */
+int32_t rj_find_oddities(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
+                         struct rj_arena *arena, const struct rj_oddity_sink *sink);
 
 /* How many bytes rj_encode would write. RJ_ERR_VALUE: the message holds something that this version cannot carry (a
  * field that is not ignorable, a string beyond 32767 bytes); RJ_ERR_NULL: null where the version allows none;

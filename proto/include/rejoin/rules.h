@@ -4,7 +4,10 @@
 
 #include "rejoin/base.h"
 
-enum rj_rule_role { RJ_ROLE_BROKER, RJ_ROLE_CLIENT, RJ_ROLE_TRACE };
+enum rj_rule_role {
+    RJ_ROLE_BROKER, RJ_ROLE_CLIENT, RJ_ROLE_TRACE,
+    RJ_ROLE_CODEC, /* how the readers of both sides take bytes that no writer of Kafka's makes */
+};
 enum rj_rule_level {
     RJ_LEVEL_MUST, RJ_LEVEL_SHOULD, RJ_LEVEL_MAY,
     RJ_LEVEL_OBSERVED, /* behaviour with no text behind it, tied to the versions that the row names */

@@ -3,8 +3,9 @@
  * Odd encodings that Kafka's own readers accept are accepted here too: a negative length is null whatever the number,
  * a varint may have leading zero groups, the high bits of a fifth varint byte are dropped, tagged fields may come in
  * any order and more than once (the last one counts), the size of a known tagged field is not looked at, a boolean
- * is true for any byte but 0. */
+ * is true for any byte but 0. Each has a rule (area encoding); the places that accept one tell who asks. */
 #include "codec/decoder.h"
+#include "codec/json.h"
 #include "codec/wire.h"
 #include "rejoin/codec.h"
 
@@ -27,6 +28,17 @@ static enum rj_err fail_short(const struct decoder *d, const struct path *path, 
     return rj_fault_set_number(&d->place, RJ_ERR_SHORT, offset(d), path, "bytes left: ", (int64_t)left(d), expected);
 }
 
+static void note(struct decoder *d, enum rj_rule rule, size_t at, const struct path *path)
+{
+    if (d->oddities == NULL)
+        return;
+    char field[sizeof(((struct rj_fault *)0)->field)] = "";
+    struct text text = text_in(field, sizeof(field));
+    rj_text_add_path(&text, path);
+    d->oddity_count++;
+    d->oddities->note(d->oddities->context, &(struct rj_oddity){rule, at, field});
+}
+
 /* As Kafka reads it: at most 5 bytes, what does not fit 32 bits is dropped. */
 static enum rj_err read_varint(struct decoder *d, uint32_t *value, const struct path *path)
 {
@@ -37,6 +49,10 @@ static enum rj_err read_varint(struct decoder *d, uint32_t *value, const struct 
         uint8_t byte = d->at[i];
         *value |= (uint32_t)(byte & 0x7f) << (7 * i);
         if (byte < 0x80) {
+            if (i > 0 && byte == 0)
+                note(d, RJ_RULE_ENC_VARINT_LONG, offset(d), path);
+            if (i == 4 && byte > 0x0f)
+                note(d, RJ_RULE_ENC_VARINT_WIDE, offset(d), path);
             d->at += i + 1;
             return RJ_OK;
         }
@@ -70,11 +86,14 @@ static enum rj_err read_length(struct decoder *d, const struct rj_schema_field *
     return RJ_OK;
 }
 
-static enum rj_err check_null(const struct decoder *d, const struct rj_schema_field *field, size_t at, int32_t length,
+static enum rj_err check_null(struct decoder *d, const struct rj_schema_field *field, size_t at, int32_t length,
                               const struct path *path)
 {
-    if (rj_in_range(field->nullable, d->place.version))
+    if (rj_in_range(field->nullable, d->place.version)) {
+        if (length != -1)
+            note(d, RJ_RULE_ENC_NEGATIVE_LENGTH, at, path);
         return RJ_OK;
+    }
     return rj_fault_set_number(&d->place, RJ_ERR_NULL, at, path, "length ", length, "a length that is not negative");
 }
 
@@ -101,6 +120,8 @@ static enum rj_err read_view(struct decoder *d, const struct rj_schema_field *fi
     if ((size_t)length > left(d))
         return fail_short(d, path, (size_t)length);
     *(struct rj_bytes *)out = (struct rj_bytes){d->at, length};
+    if (d->oddities != NULL && field->type == RJ_TYPE_STRING && !rj_is_utf8(*(struct rj_bytes *)out))
+        note(d, RJ_RULE_ENC_UTF8, at, path);
     d->at += length;
     return RJ_OK;
 }
@@ -113,7 +134,11 @@ static enum rj_err read_number(struct decoder *d, enum rj_type type, void *out, 
     const uint8_t *at = d->at;
     d->at += size;
     switch (type) {
-    case RJ_TYPE_BOOL: *(bool *)out = *at != 0; break;
+    case RJ_TYPE_BOOL:
+        *(bool *)out = *at != 0;
+        if (*at > 1)
+            note(d, RJ_RULE_ENC_BOOL, offset(d) - 1, path);
+        break;
     case RJ_TYPE_INT8: *(int8_t *)out = (int8_t)*at; break;
     case RJ_TYPE_INT16:
     case RJ_TYPE_UINT16: *(uint16_t *)out = get_u16(at); break;
@@ -202,15 +227,21 @@ static enum rj_err new_pointer(struct decoder *d, const struct rj_schema_field *
 static enum rj_err read_present(struct decoder *d, const struct rj_schema_field *field, bool *present,
                                 const struct path *path)
 {
+    size_t at = offset(d);
     if (is_tagged(field, d->place.version)) {
         uint32_t value;
         enum rj_err err = read_varint(d, &value, path);
         *present = (int32_t)value > 0;
+        if (err == RJ_OK && value > 1)
+            note(d, RJ_RULE_ENC_PRESENT, at, path);
         return err;
     }
     if (left(d) < 1)
         return fail_short(d, path, 1);
-    *present = (int8_t)*d->at++ >= 0;
+    *present = (int8_t)*d->at >= 0;
+    if (*d->at != 1 && *d->at != 0xff)
+        note(d, RJ_RULE_ENC_PRESENT, at, path);
+    d->at++;
     return RJ_OK;
 }
 
@@ -292,28 +323,57 @@ static enum rj_err set_tagged_pointers(struct decoder *d, const struct rj_schema
     return err;
 }
 
+struct tags_seen { int64_t highest; uint64_t known; /* a bit each; Kafka's tags are small */ };
+
+static void note_tag(struct decoder *d, struct tags_seen *seen, uint32_t tag, bool is_known, size_t at,
+                     const struct path *path)
+{
+    bool again = tag == seen->highest || (is_known && tag < 64 && seen->known >> tag & 1);
+    if (!is_known)
+        note(d, RJ_RULE_ENC_TAG_UNKNOWN, at, path);
+    if (again)
+        note(d, RJ_RULE_ENC_TAG_REPEATED, at, path);
+    else if (tag < seen->highest)
+        note(d, RJ_RULE_ENC_TAG_ORDER, at, path);
+    if (tag > seen->highest)
+        seen->highest = tag;
+    if (tag < 64)
+        seen->known |= (uint64_t)1 << tag;
+}
+
 enum rj_err rj_decoder_read_tagged(struct decoder *d, const struct rj_schema_struct *rows, void *out,
                                const struct path *up)
 {
     struct path path = {up, "taggedFields", -1};
     uint32_t count, tag, size;
     enum rj_err err = set_tagged_pointers(d, rows, out, &path);
+    size_t count_at = offset(d);
     if (err == RJ_OK)
         err = read_varint(d, &count, &path);
-    if (err != RJ_OK || (int32_t)count < 0)
+    if (err != RJ_OK || (int32_t)count < 0) {
+        if (err == RJ_OK)
+            note(d, RJ_RULE_ENC_TAG_COUNT, count_at, &path);
         return err;
+    }
     if (count > left(d) / 2) /* a tag and a size each */
         return rj_fault_set_number(&d->place, RJ_ERR_LENGTH, offset(d), &path, "count ", count,
                                    "no more than half of the bytes left");
+    struct tags_seen seen = {-1, 0};
     for (uint32_t i = 0; i < count; i++) {
+        size_t at = offset(d);
         path.index = (int32_t)i;
         if ((err = read_varint(d, &tag, &path)) != RJ_OK || (err = read_varint(d, &size, &path)) != RJ_OK)
             return err;
         const struct rj_schema_field *field = field_of_tag(rows, d->place.version, tag);
+        if (d->oddities != NULL)
+            note_tag(d, &seen, tag, field != NULL, at, &path);
+        size_t begin = offset(d);
         err = field != NULL ? read_known(d, field, out, up)
                             : keep_unknown(d, unknown_tags_of(out, rows), tag, size, count - i, &path);
         if (err != RJ_OK)
             return err;
+        if (offset(d) - begin != size)
+            note(d, RJ_RULE_ENC_TAG_SIZE, at, &path);
     }
     return RJ_OK;
 }
@@ -371,4 +431,23 @@ enum rj_err rj_decode(const struct rj_message_schema *schema, int16_t version, s
     struct place place = {schema, version, fault};
     return rj_fault_set_number(&place, RJ_ERR_TRAILING, consumed_len, NULL, "bytes left: ",
                                (int64_t)((size_t)input.len - consumed_len), "the end of the message");
+}
+
+int32_t rj_find_oddities(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
+                         struct rj_arena *arena, const struct rj_oddity_sink *sink)
+{
+    if (!rj_in_range(schema->versions, version) || input.data == NULL)
+        return 0;
+    struct arena_mark mark = arena_mark(arena);
+    struct decoder d = {.start = input.data, .at = input.data, .end = input.data + input.len, .arena = arena,
+                        .arena_limit_len = SIZE_MAX, .place = {schema, version, NULL},
+                        .flexible = version >= schema->flexible_from, .oddities = sink};
+    void *message = rj_arena_alloc(arena, schema->root->size);
+    if (message != NULL) {
+        rj_message_init(schema, message);
+        if (read_struct(&d, schema->root, message, NULL) == RJ_OK && d.at != d.end)
+            note(&d, RJ_RULE_ENC_TRAILING, offset(&d), NULL);
+    }
+    rj_arena_rewind(arena, &mark);
+    return d.oddity_count;
 }

@@ -12,6 +12,8 @@ struct decoder {
     size_t arena_limit_len; /* the arena's used_len may not pass it */
     struct place place;
     bool flexible;
+    const struct rj_oddity_sink *oddities; /* NULL: nobody asks. The walker alone tells */
+    int32_t oddity_count;
 };
 
 /* From the arena, within the budget; NULL when either says no. */

@@ -14,5 +14,7 @@ void rj_json_print_field(const struct rj_schema_field *field, int16_t version, c
 /* One element of an array field. */
 void rj_json_print_element(const struct rj_schema_field *field, int16_t version, const void *element,
                            const struct rj_writer *writer);
+/* Whether the bytes are characters of UTF-8, as Java's decoder counts. */
+bool rj_is_utf8(struct rj_bytes bytes);
 
 #endif

@@ -35,6 +35,15 @@ static int character_len(const uint8_t *at, const uint8_t *end)
     return *at == 0xed && at[1] >= 0xa0 ? -len : len; /* half a surrogate pair */
 }
 
+bool rj_is_utf8(struct rj_bytes bytes)
+{
+    const uint8_t *at = bytes.data, *end = at + bytes.len;
+    for (int len; at < end; at += len)
+        if ((len = character_len(at, end)) < 0)
+            return false;
+    return true;
+}
+
 static void put_escape(const struct rj_writer *writer, uint8_t c)
 {
     static const char names[] = "\b\t\n\f\r\"\\", letters[] = "btnfr\"\\", hex[] = "0123456789ABCDEF";
