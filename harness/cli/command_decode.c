@@ -225,32 +225,50 @@ static enum rj_err decode_offsets_key(struct job *job)
     return accept(job, err, schema, 0, rest, 2);
 }
 
-/* The bytes do not say which of the three forms they have; without --version the first that fits is taken. */
+struct sticky_form { const struct rj_message_schema *schema; int16_t version; };
+
+static enum rj_err decode_sticky_form(struct job *job, const struct sticky_form *form, struct rj_fault *fault)
+{
+    void *message = new_message(job, form->schema);
+    enum rj_err err = rj_decode(form->schema, form->version, job->input, &job->arena, message, fault);
+    job->out.len = 0;
+    rejoin_buffer_format(&job->out, "{\"form\":\"%s\",\"version\":%d,\"data\":", form->schema->name, form->version);
+    print_message(job, form->schema, form->version, message);
+    rejoin_buffer_text(&job->out, "}");
+    return err;
+}
+
+/* The bytes do not say which of the three forms they have; without --version the first that fits is taken. Where none
+ * does, bytes may be left over behind one: a cut generation is none for Kafka's StickyAssignor. The last one tried
+ * again is the first, so that its fault and what could be read are told. */
 static enum rj_err decode_sticky(struct job *job)
 {
-    static const struct { const struct rj_message_schema *schema; int16_t version; } forms[] = {
+    static const struct sticky_form forms[] = {
         {&rj_sticky_assignor_user_data_schema, 1}, {&rj_sticky_assignor_user_data_schema, 0},
         {&rj_cooperative_sticky_assignor_user_data_schema, 0}};
-    enum rj_err err = RJ_OK;
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+    enum { FORMS = sizeof(forms) / sizeof(forms[0]) };
+    const struct sticky_form *first = NULL, *longer = NULL;
+    for (int i = 0; i < FORMS; i++) {
         if (job->options->version >= 0 && job->options->version != forms[i].version)
             continue;
-        struct rj_fault fault;
-        void *message = new_message(job, forms[i].schema);
-        enum rj_err own = rj_decode(forms[i].schema, forms[i].version, job->input, &job->arena, message, &fault);
-        if (own == RJ_OK || err == RJ_OK) {
-            job->out.len = 0;
-            job->fault = fault;
-            rejoin_buffer_format(&job->out, "{\"form\":\"%s\",\"version\":%d,\"data\":", forms[i].schema->name,
-                                 forms[i].version);
-            print_message(job, forms[i].schema, forms[i].version, message);
-            rejoin_buffer_text(&job->out, "}");
-            err = own;
-        }
-        if (own == RJ_OK)
-            return RJ_OK;
+        enum rj_err err = decode_sticky_form(job, &forms[i], &job->fault);
+        if (err == RJ_OK)
+            return accept(job, RJ_OK, forms[i].schema, forms[i].version, job->input, 0);
+        if (first == NULL)
+            first = &forms[i];
+        if (err == RJ_ERR_TRAILING && longer == NULL && forms[i].schema == &rj_sticky_assignor_user_data_schema)
+            longer = &forms[i];
     }
-    return err;
+    if (first == NULL) {
+        job->fault = (struct rj_fault){.err = RJ_ERR_VERSION, .api_key = -1, .version = -1, .field = "--version",
+                                       .found = "no such version", .expected = "0 or 1"};
+        job->what = "sticky user data";
+        rejoin_buffer_text(&job->out, "{}");
+        return RJ_ERR_VERSION;
+    }
+    const struct sticky_form *form = longer != NULL ? longer : first;
+    enum rj_err err = decode_sticky_form(job, form, &job->fault);
+    return accept(job, err, form->schema, form->version, job->input, 0);
 }
 
 static enum rj_err decode_records(struct job *job)
