@@ -60,6 +60,46 @@ def plain_default(type_name, is_struct, default):
     return default
 
 
+def definition_line(field, depth):
+    """A field of Kafka's as a line of a definition file (generate.py has the grammar)."""
+    words = [field["name"], field["type"], field.get("versions", "0+")]
+    if field.get("nullableVersions"):
+        words += ["nullable", field["nullableVersions"]]
+    if "tag" in field:
+        words += ["tag", str(field["tag"]), field["taggedVersions"]]
+    if "default" in field:
+        words += ["default", '""' if field["default"] == "" else str(field["default"]).replace("True", "true").replace(
+            "False", "false")]
+    words += [word for word, wanted in (("ignorable", field.get("ignorable")), ("key", field.get("mapKey")),
+                                        ("never-compact", field.get("flexibleVersions") == "none")) if wanted]
+    return "  " * depth + "  ".join(words)
+
+
+def definition_lines(fields, depth):
+    for field in fields:
+        yield definition_line(field, depth)
+        yield from definition_lines(field.get("fields", []), depth + 1)
+
+
+def definition(theirs):
+    """The text of a whole message that we lack."""
+    opening = "record" if theirs["type"].startswith("coordinator") else "api"
+    kind = theirs["type"].removeprefix("coordinator-")
+    lines = [f"{opening} {theirs.get('apiKey', '?')}",
+             f"{kind} {theirs['name']}  versions {theirs['validVersions']}  flexible {theirs['flexibleVersions']}",
+             *definition_lines(theirs["fields"], 1)]
+    for struct in theirs.get("commonStructs", []):
+        lines += [f"struct {struct['name']}", *definition_lines(struct["fields"], 1)]
+    return "\n    ".join(["", *lines])
+
+
+def field_at(fields, shared, path):
+    field = next(field for field in fields if field["name"] == path[0])
+    if len(path) == 1:
+        return field
+    return field_at(field.get("fields") or shared[field["type"].removeprefix("[]")], shared, path[1:])
+
+
 def their_rows(fields, shared, version, prefix=""):
     for field in fields:
         if not within(their_range(field.get("versions", "0+")), version):
@@ -97,7 +137,7 @@ def compare_version(ours, theirs, version, our_version):
     names = [name for name, _ in left], [name for name, _ in right]
     for name in names[1]:
         if name not in names[0]:
-            yield name, "missing", f"add {dict(right)[name]}"
+            yield name, "missing", f"add '{definition_line(field_at(theirs['fields'], shared, name.split('.')), 0)}'"
     for name in names[0]:
         if name not in names[1]:
             yield name, "extra", "Kafka has no such field"
@@ -146,7 +186,7 @@ def compare_release(release, jars, ours, explained):
         if theirs[name]["validVersions"] == "none":
             continue
         if name not in ours:
-            found = [("-", "message", "add " + name)]
+            found = [("-", "message", "add" + definition(theirs[name]))]
         else:
             found = list(compare_message(ours[name], theirs[name]))
             low, high = generate.parse_range(theirs[name]["validVersions"])
@@ -159,7 +199,8 @@ def compare_release(release, jars, ours, explained):
             if key in explained:
                 explained[key] += 1
             else:
-                differences.append(f"{release} {name} {field} {prop}: {what} in v{','.join(found_in)}")
+                where = f" in v{','.join(found_in)}" if found_in else ""
+                differences.append(f"{release} {name} {field} {prop}: {what}{where}")
     print("\n".join(differences + [f"Kafka {release}: {compared} messages, {versions} versions compared, "
                                    f"{len(differences)} differences"]))
     return len(differences), theirs
