@@ -297,11 +297,11 @@ static enum mock_start open_cluster(struct mock_cluster *cluster, char *error, s
         return MOCK_BAD_OPTION;
     if (!start_cluster(cluster, error, error_len))
         return MOCK_CANNOT_LISTEN;
-    if (mock_load_coordinators(cluster)) {
+    if (mock_load_coordinators(cluster) && mock_load_transactions(cluster)) {
         mock_transactions_recover(cluster);
         return MOCK_STARTED;
     }
-    snprintf(error, error_len, "%s: no memory for its groups", cluster->options.data_dir);
+    snprintf(error, error_len, "%s: no memory for its groups and transactions", cluster->options.data_dir);
     return MOCK_CANNOT_STORE;
 }
 

@@ -49,9 +49,8 @@ static bool note_newest(struct newest_table *table, const struct rj_record *reco
     return true;
 }
 
-/* Calls for each batch of the log; they are our own and not compressed. */
-static bool each_batch(const struct log *log, bool (*take)(void *context, const struct rj_record_batch *batch),
-                       void *context)
+bool mock_each_batch(const struct log *log, bool (*take)(void *context, const struct rj_record_batch *batch),
+                     void *context)
 {
     for (int32_t s = 0; s < log->segment_count; s++)
         for (int32_t i = 0; i < log->segments[s].entry_count; i++) {
@@ -144,8 +143,8 @@ void mock_compact(struct mock_cluster *cluster, struct log *log)
     struct buffer scratch = {0};
     struct noting noting = {log, &newest};
     struct rewriting rewriting = {log, &newest, compacted, &scratch};
-    if (compacted != NULL && mock_tail_settle(log) && grow_table(&newest) && each_batch(log, note_batch, &noting) &&
-        each_batch(log, keep_batch, &rewriting)) {
+    if (compacted != NULL && mock_tail_settle(log) && grow_table(&newest) &&
+        mock_each_batch(log, note_batch, &noting) && mock_each_batch(log, keep_batch, &rewriting)) {
         compacted->end_offset = log->end_offset;
         cluster->records_len = cluster->records_len - log->bytes_len + compacted->bytes_len;
         struct log old = *log;

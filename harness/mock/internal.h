@@ -329,6 +329,9 @@ void mock_free_coordinators(struct mock_cluster *cluster);
 bool mock_load_coordinators(struct mock_cluster *cluster); /* from the records of a data directory; false: it cannot */
 
 /* compaction.c */
+/* Calls for each batch of a log of our own records, which are not compressed; false: take said so, or no memory. */
+bool mock_each_batch(const struct log *log, bool (*take)(void *context, const struct rj_record_batch *batch),
+                     void *context);
 void mock_compact(struct mock_cluster *cluster, struct log *log);
 
 /* The other handlers. */
@@ -371,6 +374,11 @@ int16_t mock_verify_transaction(struct mock_cluster *cluster, struct rj_string t
  * coordinator is to be asked. false: no memory. */
 bool mock_judge_txn_offset_commit(struct request *request, int32_t partition, const struct log *log,
                                   const void **refusal);
+
+/* transaction_log.c */
+/* Writes down what the transaction is now, where there is a data directory. 0 or Kafka's error. */
+int16_t mock_keep_transaction(struct mock_cluster *cluster, const struct transaction *transaction);
+bool mock_load_transactions(struct mock_cluster *cluster); /* from the data directory; false: it cannot */
 
 /* transaction_views.c */
 enum outcome mock_handle_describe_transactions(struct request *request);

@@ -70,6 +70,7 @@ struct log_file {
     struct log_file *next_waiting;
     struct log_file *next, *previous; /* all of them */
     int16_t error_code;       /* of this turn's write */
+    size_t compact_at_len;    /* of __transaction_state: when its log has grown to that, it is compacted */
 };
 
 struct waiting_append {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { MARKER_ROOM = 256 };
+enum { MARKER_ROOM = 256, STORE_AGAIN_MS = 100 };
 
 /* ---- Which broker ------------------------------------------------------------------------------------------------ */
 
@@ -56,11 +56,23 @@ int16_t mock_append_marker(struct mock_cluster *cluster, struct log *log, struct
     return mock_append_bytes(cluster, log, (struct rj_bytes){batch, (int32_t)len});
 }
 
-/* Ends the transaction in each of its partitions. */
+/* The disk refused a part of it: all of it once more, which does no harm where it was done. */
+static void write_markers_later(struct mock_cluster *cluster, struct transaction *transaction)
+{
+    transaction->complete_at_ms = mock_now_ms(cluster) + STORE_AGAIN_MS;
+    mock_wake_at(cluster, transaction->complete_at_ms);
+}
+
+/* Ends the transaction in each of its partitions, when it is written down that this is due: a cluster that is killed
+ * between two of them goes on with the others. */
 static void write_markers(struct mock_cluster *cluster, struct transaction *transaction)
 {
     struct producer_identity producer = {transaction->producer_id, transaction->producer_epoch};
-    bool commit = transaction->state == TRANSACTION_PREPARE_COMMIT;
+    bool commit = transaction->state == TRANSACTION_PREPARE_COMMIT, is_refused = false;
+    if (mock_keep_transaction(cluster, transaction) != RJ_KAFKA_NONE) {
+        write_markers_later(cluster, transaction);
+        return;
+    }
     for (int32_t i = 0; i < transaction->partition_count; i++) {
         const struct transaction_partition *one = &transaction->partitions[i];
         struct topic *topic = mock_find_topic(cluster, (struct rj_string){one->topic, (int32_t)strlen(one->topic)});
@@ -69,12 +81,18 @@ static void write_markers(struct mock_cluster *cluster, struct transaction *tran
                         : topic == cluster->offsets_topic
                             ? mock_end_offsets_transaction(cluster, one->partition, producer, commit)
                             : mock_append_marker(cluster, log, producer, commit);
+        is_refused = is_refused || error != RJ_KAFKA_NONE;
         if (error != RJ_KAFKA_NONE)
             mock_log_line(cluster, "%s-%d: a marker of transactional id '%.*s' was refused: %s", one->topic,
                           one->partition, (int)transaction->transactional_id.len, transaction->transactional_id.data,
                           rj_kafka_error_name(error));
     }
+    if (is_refused && cluster->storage != NULL) {
+        write_markers_later(cluster, transaction);
+        return;
+    }
     mock_transaction_complete(transaction);
+    mock_keep_transaction(cluster, transaction);
 }
 
 /* The transaction ends now, or after the delay that the options ask for. */
@@ -82,10 +100,12 @@ static void begin_markers(struct mock_cluster *cluster, struct transaction *tran
 {
     int32_t delay_ms = cluster->options.transaction_marker_delay_ms;
     transaction->complete_at_ms = mock_now_ms(cluster) + delay_ms;
-    if (delay_ms <= 0)
+    if (delay_ms <= 0) {
         write_markers(cluster, transaction);
-    else
+    } else {
+        mock_keep_transaction(cluster, transaction);
         mock_wake_at(cluster, transaction->complete_at_ms);
+    }
 }
 
 void mock_transactions_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms)
@@ -104,8 +124,16 @@ void mock_transactions_tick(struct mock_cluster *cluster, int64_t now_ms, int64_
         *next_ms = deadline_ms;
 }
 
-/* Transactions are not kept on disk: what was open in the logs when the mock ended is aborted, as if its time had run
- * out, or readers would wait for its end for ever. */
+static bool is_known(const struct transactions *transactions, int64_t producer_id)
+{
+    for (const struct transaction *one = transactions->first; one != NULL; one = one->next)
+        if (one->producer_id == producer_id && (one->state == TRANSACTION_ONGOING || mock_transaction_is_preparing(one)))
+            return true;
+    return false;
+}
+
+/* What is open in the logs of a data directory although __transaction_state does not know of it is aborted, as if its
+ * time had run out, or readers would wait for its end for ever. */
 void mock_transactions_recover(struct mock_cluster *cluster)
 {
     for (int32_t t = 0; t < cluster->topic_count; t++)
@@ -114,7 +142,7 @@ void mock_transactions_recover(struct mock_cluster *cluster)
             for (int32_t i = 0; i < log->producers.count; i++) {
                 const struct log_producer *one = &log->producers.items[i];
                 struct producer_identity fenced = {one->producer_id, one->epoch};
-                if (one->open_offset < 0)
+                if (one->open_offset < 0 || is_known(&cluster->transactions, one->producer_id))
                     continue;
                 if (fenced.producer_epoch < INT16_MAX)
                     fenced.producer_epoch++;
@@ -137,6 +165,12 @@ void mock_transactions_begin(struct mock_cluster *cluster)
     cluster->transactions.context = cluster;
 }
 
+/* What a request did to a transaction is written down before it is answered. */
+static int16_t keep(struct mock_cluster *cluster, struct rj_string transactional_id)
+{
+    return mock_keep_transaction(cluster, mock_transaction_find(&cluster->transactions, transactional_id));
+}
+
 /* ---- What Produce and TxnOffsetCommit ask ------------------------------------------------------------------------ */
 
 int16_t mock_verify_transaction(struct mock_cluster *cluster, struct rj_string transactional_id,
@@ -153,6 +187,8 @@ int16_t mock_verify_transaction(struct mock_cluster *cluster, struct rj_string t
         struct rj_int32_array one = {&partition, 1};
         error = mock_transaction_add(&cluster->transactions, transactional_id, producer, topic, &one,
                                      mock_now_ms(cluster));
+        if (error == RJ_KAFKA_NONE)
+            error = keep(cluster, transactional_id);
         mock_wake_at(cluster, mock_transactions_deadline_ms(&cluster->transactions));
     } else if (!cluster->verifies_transactions) {
         return RJ_KAFKA_NONE;
@@ -254,7 +290,7 @@ static int16_t init_producer(struct request *request, const struct rj_init_produ
                                   claimed, granted, &aborting);
     if (aborting != NULL)
         begin_markers(cluster, aborting);
-    return error;
+    return error != RJ_KAFKA_NONE ? error : keep(cluster, asked->transactional_id);
 }
 
 enum outcome mock_handle_init_producer_id(struct request *request)
@@ -304,6 +340,8 @@ static int16_t add_topics(struct request *request, const struct added *added)
     for (int32_t i = 0; i < added->topic_count && error == RJ_KAFKA_NONE; i++)
         error = mock_transaction_add(transactions, added->transactional_id, added->producer, added->topics[i].name,
                                      &added->topics[i].partitions, mock_now_ms(request->cluster));
+    if (error == RJ_KAFKA_NONE)
+        error = keep(request->cluster, added->transactional_id);
     mock_wake_at(request->cluster, mock_transactions_deadline_ms(transactions));
     return error_for(request, 2, error);
 }
@@ -411,6 +449,8 @@ enum outcome mock_handle_add_offsets_to_txn(struct request *request)
         struct producer_identity producer = {asked->producer_id, asked->producer_epoch};
         error = mock_transaction_add(transactions, asked->transactional_id, producer, RJ_STRING("__consumer_offsets"),
                                      &one, mock_now_ms(request->cluster));
+        if (error == RJ_KAFKA_NONE)
+            error = keep(request->cluster, asked->transactional_id);
         mock_wake_at(request->cluster, mock_transactions_deadline_ms(transactions));
     }
     response->error_code = error_for(request, 2, error);

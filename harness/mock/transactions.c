@@ -38,13 +38,10 @@ struct transaction *mock_transaction_find(const struct transactions *transaction
     return transaction;
 }
 
-static struct transaction *open_transaction(struct transactions *transactions, struct rj_string transactional_id)
+static struct transaction *new_transaction(struct transactions *transactions, struct rj_string transactional_id,
+                                           int64_t producer_id)
 {
-    struct transaction *transaction = mock_transaction_find(transactions, transactional_id);
-    if (transaction != NULL || transactions->count >= transactions->limit)
-        return transaction;
-    int64_t producer_id = transactions->next_producer_id(transactions->context);
-    transaction = producer_id < 0 ? NULL : calloc(1, sizeof(*transaction) + (size_t)transactional_id.len + 1);
+    struct transaction *transaction = calloc(1, sizeof(*transaction) + (size_t)transactional_id.len + 1);
     if (transaction == NULL)
         return NULL;
     char *name = (char *)(transaction + 1);
@@ -61,6 +58,15 @@ static struct transaction *open_transaction(struct transactions *transactions, s
     transactions->first = transaction;
     transactions->count++;
     return transaction;
+}
+
+static struct transaction *open_transaction(struct transactions *transactions, struct rj_string transactional_id)
+{
+    struct transaction *transaction = mock_transaction_find(transactions, transactional_id);
+    if (transaction != NULL || transactions->count >= transactions->limit)
+        return transaction;
+    int64_t producer_id = transactions->next_producer_id(transactions->context);
+    return producer_id < 0 ? NULL : new_transaction(transactions, transactional_id, producer_id);
 }
 
 static void forget_partitions(struct transaction *transaction)
@@ -110,6 +116,19 @@ static bool add_partition(struct transaction *transaction, struct rj_string topi
     name[topic.len] = 0;
     transaction->partitions[transaction->partition_count++] = (struct transaction_partition){name, partition};
     return true;
+}
+
+struct transaction *mock_transaction_restore(struct transactions *transactions, struct rj_string transactional_id)
+{
+    struct transaction *transaction = mock_transaction_find(transactions, transactional_id);
+    if (transaction != NULL)
+        forget_partitions(transaction);
+    return transaction != NULL ? transaction : new_transaction(transactions, transactional_id, -1);
+}
+
+bool mock_transaction_restore_partition(struct transaction *transaction, struct rj_string topic, int32_t partition)
+{
+    return add_partition(transaction, topic, partition);
 }
 
 /* ---- Beginning --------------------------------------------------------------------------------------------------- */

@@ -78,4 +78,8 @@ bool mock_transaction_is_preparing(const struct transaction *transaction);
 /* Its markers are written. */
 void mock_transaction_complete(struct transaction *transaction);
 
+/* From what was written down: the transaction of that id without partitions, for the caller to fill. NULL: no memory. */
+struct transaction *mock_transaction_restore(struct transactions *transactions, struct rj_string transactional_id);
+bool mock_transaction_restore_partition(struct transaction *transaction, struct rj_string topic, int32_t partition);
+
 #endif

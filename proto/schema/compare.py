@@ -102,7 +102,7 @@ def field_at(fields, shared, path):
 
 def their_rows(fields, shared, version, prefix=""):
     for field in fields:
-        if not within(their_range(field.get("versions", "0+")), version):
+        if not within(their_range(field.get("versions", field.get("taggedVersions", "0+"))), version):
             continue
         name, type_name = prefix + field["name"], field["type"]
         inner = field.get("fields") or shared.get(type_name.removeprefix("[]"))

@@ -3838,6 +3838,35 @@ struct rj_cooperative_sticky_assignor_user_data {
 };
 extern const struct rj_message_schema rj_cooperative_sticky_assignor_user_data_schema;
 
+/* TransactionLogKey, versions 0, flexible none */
+struct rj_transaction_log_key {
+    struct rj_string transactional_id; /* 0+ */
+};
+extern const struct rj_message_schema rj_transaction_log_key_schema;
+
+/* TransactionLogValue, versions 0-1, flexible 1+ */
+struct rj_transaction_log_value_partitions_schema {
+    struct rj_string topic; /* 0+ */
+    struct rj_int32_array partition_ids; /* 0+ */
+    struct rj_unknown_tags *unknown_tags; /* null: none */
+};
+struct rj_transaction_log_value_partitions_schema_array { struct rj_transaction_log_value_partitions_schema *items; int32_t count; };
+struct rj_transaction_log_value {
+    int64_t producer_id; /* 0+ */
+    int64_t previous_producer_id; /* 1+, tag 0, default -1 */
+    int64_t next_producer_id; /* 1+, tag 1, default -1 */
+    int16_t producer_epoch; /* 0+ */
+    int16_t next_producer_epoch; /* 1+, tag 3, default -1 */
+    int32_t transaction_timeout_ms; /* 0+ */
+    int8_t transaction_status; /* 0+ */
+    struct rj_transaction_log_value_partitions_schema_array transaction_partitions; /* 0+, null 0+ */
+    int64_t transaction_last_update_timestamp_ms; /* 0+ */
+    int64_t transaction_start_timestamp_ms; /* 0+ */
+    int16_t client_transaction_version; /* 1+, tag 2, default 0 */
+    struct rj_unknown_tags *unknown_tags; /* null: none */
+};
+extern const struct rj_message_schema rj_transaction_log_value_schema;
+
 enum rj_api_key {
     RJ_API_PRODUCE = 0,
     RJ_API_FETCH = 1,

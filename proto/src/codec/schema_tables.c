@@ -4076,6 +4076,38 @@ static const struct rj_schema_struct rj_cooperative_sticky_assignor_user_data_ro
 const struct rj_message_schema rj_cooperative_sticky_assignor_user_data_schema = {
     "CooperativeStickyAssignorUserData", RJ_MESSAGE_DATA, -1, {0, 0}, 32767, &rj_cooperative_sticky_assignor_user_data_rows, 683};
 
+static const struct rj_schema_field rj_transaction_log_key_fields[] = {
+    {"transactionalId", "transactional_id", NULL, offsetof(struct rj_transaction_log_key, transactional_id), RJ_TYPE_STRING, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+};
+static const struct rj_schema_struct rj_transaction_log_key_rows = {
+    "TransactionLogKey", rj_transaction_log_key_fields, 1, sizeof(struct rj_transaction_log_key), RJ_NO_UNKNOWN_TAGS};
+const struct rj_message_schema rj_transaction_log_key_schema = {
+    "TransactionLogKey", RJ_MESSAGE_DATA, -1, {0, 0}, 32767, &rj_transaction_log_key_rows, 684};
+
+static const struct rj_schema_field rj_transaction_log_value_partitions_schema_fields[] = {
+    {"topic", "topic", NULL, offsetof(struct rj_transaction_log_value_partitions_schema, topic), RJ_TYPE_STRING, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"partitionIds", "partition_ids", NULL, offsetof(struct rj_transaction_log_value_partitions_schema, partition_ids), RJ_TYPE_INT32, RJ_FIELD_ARRAY, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+};
+static const struct rj_schema_struct rj_transaction_log_value_partitions_schema_rows = {
+    "PartitionsSchema", rj_transaction_log_value_partitions_schema_fields, 2, sizeof(struct rj_transaction_log_value_partitions_schema), offsetof(struct rj_transaction_log_value_partitions_schema, unknown_tags)};
+static const struct rj_schema_field rj_transaction_log_value_fields[] = {
+    {"producerId", "producer_id", NULL, offsetof(struct rj_transaction_log_value, producer_id), RJ_TYPE_INT64, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"previousProducerId", "previous_producer_id", NULL, offsetof(struct rj_transaction_log_value, previous_producer_id), RJ_TYPE_INT64, 0, {1, 32767}, {1, 0}, {1, 32767}, 0, RJ_DEFAULT_NUMBER, INT64_C(-1)},
+    {"nextProducerId", "next_producer_id", NULL, offsetof(struct rj_transaction_log_value, next_producer_id), RJ_TYPE_INT64, 0, {1, 32767}, {1, 0}, {1, 32767}, 1, RJ_DEFAULT_NUMBER, INT64_C(-1)},
+    {"producerEpoch", "producer_epoch", NULL, offsetof(struct rj_transaction_log_value, producer_epoch), RJ_TYPE_INT16, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"nextProducerEpoch", "next_producer_epoch", NULL, offsetof(struct rj_transaction_log_value, next_producer_epoch), RJ_TYPE_INT16, 0, {1, 32767}, {1, 0}, {1, 32767}, 3, RJ_DEFAULT_NUMBER, INT64_C(-1)},
+    {"transactionTimeoutMs", "transaction_timeout_ms", NULL, offsetof(struct rj_transaction_log_value, transaction_timeout_ms), RJ_TYPE_INT32, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"transactionStatus", "transaction_status", NULL, offsetof(struct rj_transaction_log_value, transaction_status), RJ_TYPE_INT8, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"transactionPartitions", "transaction_partitions", &rj_transaction_log_value_partitions_schema_rows, offsetof(struct rj_transaction_log_value, transaction_partitions), RJ_TYPE_STRUCT, RJ_FIELD_ARRAY, {0, 32767}, {0, 32767}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"transactionLastUpdateTimestampMs", "transaction_last_update_timestamp_ms", NULL, offsetof(struct rj_transaction_log_value, transaction_last_update_timestamp_ms), RJ_TYPE_INT64, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"transactionStartTimestampMs", "transaction_start_timestamp_ms", NULL, offsetof(struct rj_transaction_log_value, transaction_start_timestamp_ms), RJ_TYPE_INT64, 0, {0, 32767}, {1, 0}, {1, 0}, -1, RJ_DEFAULT_ZERO, 0},
+    {"clientTransactionVersion", "client_transaction_version", NULL, offsetof(struct rj_transaction_log_value, client_transaction_version), RJ_TYPE_INT16, 0, {1, 32767}, {1, 0}, {1, 32767}, 2, RJ_DEFAULT_NUMBER, INT64_C(0)},
+};
+static const struct rj_schema_struct rj_transaction_log_value_rows = {
+    "TransactionLogValue", rj_transaction_log_value_fields, 11, sizeof(struct rj_transaction_log_value), offsetof(struct rj_transaction_log_value, unknown_tags)};
+const struct rj_message_schema rj_transaction_log_value_schema = {
+    "TransactionLogValue", RJ_MESSAGE_DATA, -1, {0, 1}, 1, &rj_transaction_log_value_rows, 685};
+
 const struct rj_message_schema *const rj_all_schemas[] = {
     &rj_produce_request_schema,
     &rj_produce_response_schema,
@@ -4281,8 +4313,10 @@ const struct rj_message_schema *const rj_all_schemas[] = {
     &rj_streams_group_topology_value_schema,
     &rj_sticky_assignor_user_data_schema,
     &rj_cooperative_sticky_assignor_user_data_schema,
+    &rj_transaction_log_key_schema,
+    &rj_transaction_log_value_schema,
 };
-const int rj_all_schemas_count = 204;
+const int rj_all_schemas_count = 206;
 
 const struct rj_api_row rj_api_index[] = {
     [0] = {"Produce", &rj_produce_request_schema, &rj_produce_response_schema},
@@ -13531,6 +13565,69 @@ const struct plan_step rj_plan_steps[] = {
     {OP_END, 0, 0},
     {OP_SET4, 0 + offsetof(struct rj_cooperative_sticky_assignor_user_data, generation), -1},
     {OP_END, 0, 0},
+    {OP_STRING, offsetof(struct rj_transaction_log_key, transactional_id), 0},
+    {OP_END, 0, 0},
+    {OP_EMPTY, 0 + offsetof(struct rj_transaction_log_key, transactional_id), 0},
+    {OP_END, 0, 0},
+    {OP_STRING, offsetof(struct rj_transaction_log_value_partitions_schema, topic), 0},
+    {OP_LIST, offsetof(struct rj_transaction_log_value_partitions_schema, partition_ids), OP_INT32},
+    {OP_END, 0, 0},
+    {OP_SET_NULL, offsetof(struct rj_transaction_log_value_partitions_schema, unknown_tags), 0},
+    {OP_STRING, offsetof(struct rj_transaction_log_value_partitions_schema, topic), 0},
+    {OP_LIST, offsetof(struct rj_transaction_log_value_partitions_schema, partition_ids), OP_INT32},
+    {OP_END, 0, 0},
+    {OP_EMPTY, 0 + offsetof(struct rj_transaction_log_value_partitions_schema, topic), 0},
+    {OP_END, 0, 0},
+    {OP_CHECK8, 0 + offsetof(struct rj_transaction_log_value, previous_producer_id), -1},
+    {OP_CHECK8, 0 + offsetof(struct rj_transaction_log_value, next_producer_id), -1},
+    {OP_CHECK2, 0 + offsetof(struct rj_transaction_log_value, next_producer_epoch), -1},
+    {OP_CHECK2, 0 + offsetof(struct rj_transaction_log_value, client_transaction_version), 0},
+    {OP_INT64, offsetof(struct rj_transaction_log_value, producer_id), 15},
+    {OP_INT16_INT32, offsetof(struct rj_transaction_log_value, producer_epoch), 0},
+    {OP_INT32, offsetof(struct rj_transaction_log_value, transaction_timeout_ms), 0},
+    {OP_INT8, offsetof(struct rj_transaction_log_value, transaction_status), 0},
+    {OP_ARRAY_NULLABLE, offsetof(struct rj_transaction_log_value, transaction_partitions), 941},
+    {OP_INT64_INT64, offsetof(struct rj_transaction_log_value, transaction_last_update_timestamp_ms), 16},
+    {OP_INT64, offsetof(struct rj_transaction_log_value, transaction_start_timestamp_ms), 0},
+    {OP_END, 0, 0},
+    {OP_SET8, 0 + offsetof(struct rj_transaction_log_value, previous_producer_id), -1},
+    {OP_SET8, 0 + offsetof(struct rj_transaction_log_value, next_producer_id), -1},
+    {OP_SET2, 0 + offsetof(struct rj_transaction_log_value, next_producer_epoch), -1},
+    {OP_END, 0, 0},
+    {OP_COMPACT_STRING, offsetof(struct rj_transaction_log_value_partitions_schema, topic), 0},
+    {OP_COMPACT_LIST, offsetof(struct rj_transaction_log_value_partitions_schema, partition_ids), OP_INT32},
+    {OP_TAGS, offsetof(struct rj_transaction_log_value_partitions_schema, unknown_tags), 1},
+    {OP_END, 0, 0},
+    {OP_CHECK_NULL, offsetof(struct rj_transaction_log_value_partitions_schema, unknown_tags), 0},
+    {OP_END, 0, 0},
+    {OP_INT64, offsetof(struct rj_transaction_log_value, producer_id), 15},
+    {OP_INT16_INT32, offsetof(struct rj_transaction_log_value, producer_epoch), 0},
+    {OP_INT32, offsetof(struct rj_transaction_log_value, transaction_timeout_ms), 0},
+    {OP_INT8, offsetof(struct rj_transaction_log_value, transaction_status), 0},
+    {OP_COMPACT_ARRAY_NULLABLE, offsetof(struct rj_transaction_log_value, transaction_partitions), 943},
+    {OP_INT64_INT64, offsetof(struct rj_transaction_log_value, transaction_last_update_timestamp_ms), 16},
+    {OP_INT64, offsetof(struct rj_transaction_log_value, transaction_start_timestamp_ms), 0},
+    {OP_TAGS, offsetof(struct rj_transaction_log_value, unknown_tags), 0},
+    {OP_END, 0, 0},
+    {OP_SET8, 0 + offsetof(struct rj_transaction_log_value, previous_producer_id), -1},
+    {OP_SET8, 0 + offsetof(struct rj_transaction_log_value, next_producer_id), -1},
+    {OP_SET2, 0 + offsetof(struct rj_transaction_log_value, next_producer_epoch), -1},
+    {OP_SET2, 0 + offsetof(struct rj_transaction_log_value, client_transaction_version), 0},
+    {OP_INT64, offsetof(struct rj_transaction_log_value, producer_id), 15},
+    {OP_INT16_INT32, offsetof(struct rj_transaction_log_value, producer_epoch), 0},
+    {OP_INT32, offsetof(struct rj_transaction_log_value, transaction_timeout_ms), 0},
+    {OP_INT8, offsetof(struct rj_transaction_log_value, transaction_status), 0},
+    {OP_COMPACT_ARRAY_NULLABLE, offsetof(struct rj_transaction_log_value, transaction_partitions), 943},
+    {OP_INT64_INT64, offsetof(struct rj_transaction_log_value, transaction_last_update_timestamp_ms), 16},
+    {OP_INT64, offsetof(struct rj_transaction_log_value, transaction_start_timestamp_ms), 0},
+    {OP_TAGS, offsetof(struct rj_transaction_log_value, unknown_tags), 0},
+    {OP_END, 0, 0},
+    {OP_CHECK8, 0 + offsetof(struct rj_transaction_log_value, previous_producer_id), -1},
+    {OP_CHECK8, 0 + offsetof(struct rj_transaction_log_value, next_producer_id), -1},
+    {OP_CHECK2, 0 + offsetof(struct rj_transaction_log_value, next_producer_epoch), -1},
+    {OP_CHECK2, 0 + offsetof(struct rj_transaction_log_value, client_transaction_version), 0},
+    {OP_CHECK_NULL, offsetof(struct rj_transaction_log_value, unknown_tags), 0},
+    {OP_END, 0, 0},
 };
 
 const struct plan rj_plans[] = {
@@ -14474,6 +14571,11 @@ const struct plan rj_plans[] = {
     {&rj_sticky_assignor_user_data_rows, sizeof(struct rj_sticky_assignor_user_data), 4, 9155, 9, 9150, 9152, 0, 0},
     {&rj_sticky_assignor_user_data_rows, sizeof(struct rj_sticky_assignor_user_data), 8, 9155, 9, 9157, 9157, 0, 0},
     {&rj_cooperative_sticky_assignor_user_data_rows, sizeof(struct rj_cooperative_sticky_assignor_user_data), 4, 9162, 9, 9160, 9160, 0, 0},
+    {&rj_transaction_log_key_rows, sizeof(struct rj_transaction_log_key), 2, 9166, 9, 9164, 9164, 0, 0},
+    {&rj_transaction_log_value_partitions_schema_rows, sizeof(struct rj_transaction_log_value_partitions_schema), 6, 9175, 9, 9168, 9171, 0, 0},
+    {&rj_transaction_log_value_rows, sizeof(struct rj_transaction_log_value), 35, 9189, 9, 9177, 9181, 1, 0},
+    {&rj_transaction_log_value_partitions_schema_rows, sizeof(struct rj_transaction_log_value_partitions_schema), 3, 9175, 9197, 9193, 9193, 0, 0},
+    {&rj_transaction_log_value_rows, sizeof(struct rj_transaction_log_value), 33, 9189, 9221, 9199, 9208, 0, 0},
 };
 
 /* Plans of each message, its lowest version first. */
@@ -14682,4 +14784,6 @@ const uint16_t rj_plans_of_versions[] = {
     935, /* StreamsGroupTopologyValue */
     937, 938, /* StickyAssignorUserData */
     939, /* CooperativeStickyAssignorUserData */
+    940, /* TransactionLogKey */
+    942, 944, /* TransactionLogValue */
 };
