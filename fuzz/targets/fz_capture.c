@@ -55,7 +55,8 @@ struct course {
     struct dialogue *dialogue;
     struct rj_checker *checker;
     struct story *story;
-    struct capture_sink sinks[3]; /* the dialogue keeps a pointer to them */
+    struct oddities *oddities;
+    struct capture_sink sinks[4]; /* the dialogue keeps a pointer to them */
     struct seen seen;
     uint64_t frame;
     int64_t time_us;
@@ -68,11 +69,13 @@ static void begin(struct course *course, int link_type)
     if (rj_check_create(&course->checker, &rejoin_heap, NULL) != RJ_OK)
         abort();
     course->story = story_create();
+    course->oddities = oddities_create();
     course->sinks[0] = (struct capture_sink){.context = &course->seen, .request = on_request, .response = on_response,
                                              .dropped = on_dropped};
     course->sinks[1] = verdict_sink(course->checker);
     course->sinks[2] = story_sink(course->story);
-    course->dialogue = dialogue_create(link_type, course->sinks, 3);
+    course->sinks[3] = oddities_sink(course->oddities);
+    course->dialogue = dialogue_create(link_type, course->sinks, 4);
 }
 
 static void give(struct course *course, const uint8_t *data, uint32_t len)
@@ -90,7 +93,8 @@ static void end(struct course *course)
                  (unsigned long long)course->seen.ended, (unsigned long long)counts->requests);
     rj_check_finish(course->checker, course->time_us / 1000);
     story_finish(course->story, counts);
-    json_t *documents[] = {verdict_json(course->checker, counts, ""), story_json(course->story, counts, "")};
+    json_t *documents[] = {verdict_json(course->checker, course->oddities, counts, ""),
+                           story_json(course->story, counts, "")};
     for (int i = 0; i < 2; i++) {
         char *text = json_dumps(documents[i], 0);
         FUZZ_REQUIRE(text != NULL, "json", "a document that cannot be printed");
@@ -98,6 +102,7 @@ static void end(struct course *course)
         json_decref(documents[i]);
     }
     story_destroy(course->story);
+    oddities_destroy(course->oddities);
     rj_check_destroy(course->checker);
     dialogue_destroy(course->dialogue);
 }

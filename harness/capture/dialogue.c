@@ -163,6 +163,10 @@ static void take_request(struct dialogue *dialogue, struct stream *stream, const
     shown->correlation_id = request.correlation_id;
     shown->client_id = request.client_id;
     shown->request = shown->request_err == RJ_OK ? request.body : NULL;
+    if (shown->request != NULL)
+        shown->request_part = (struct capture_part){
+            bytes, request.body_offset, &rj_request_header_schema, request.schema,
+            rj_request_header_version(request.api_key, request.version), request.version};
     if (shown->request_err != RJ_OK && (stream->had_gap || stream->raw_tokens)) {
         exchange_free(exchange); /* no frame at all, perhaps: nobody is blamed for it */
         return;
@@ -192,6 +196,10 @@ static void decode_response(struct exchange *exchange, const uint8_t *frame, siz
                                              &shown->response_fault);
     shown->response = shown->response_err == RJ_OK ? response.body : NULL;
     shown->response_version = response.version;
+    if (shown->response != NULL)
+        shown->response_part = (struct capture_part){
+            {exchange->response_bytes, (int32_t)len}, response.body_offset, &rj_response_header_schema, response.schema,
+            rj_response_header_version(shown->api_key, shown->version), response.version};
 }
 
 static void tell_gap(struct dialogue *dialogue, struct stream *stream, int end, uint64_t frame)

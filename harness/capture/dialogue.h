@@ -15,6 +15,14 @@ struct capture_stream {
     void *sink_data;      /* the sink's own */
 };
 
+/* A decoded frame (its length not counted), where header and body are needed as bytes. */
+struct capture_part {
+    struct rj_bytes frame;
+    size_t body_offset;
+    const struct rj_message_schema *header_schema, *body_schema; /* NULL: not decoded */
+    int16_t header_version, body_version;
+};
+
 struct capture_exchange {
     const struct capture_stream *stream;
     int16_t api_key, version;
@@ -23,6 +31,7 @@ struct capture_exchange {
     uint64_t request_frame, response_frame; /* of the packets that completed them; 0: not seen */
     int64_t request_time_us, response_time_us;
     const void *request, *response; /* typed; NULL: not decoded */
+    struct capture_part request_part, response_part;
     enum rj_err request_err, response_err;
     struct rj_fault request_fault, response_fault; /* where err is not RJ_OK */
     int16_t response_version; /* 0 for an ApiVersions that was answered with error 35 */

@@ -93,7 +93,8 @@ static json_t *violation_json(const struct rj_checker *checker, const struct rj_
 
 static bool is_trace_rule(int rule) { return rj_rule_row((enum rj_rule)rule)->role == RJ_ROLE_TRACE; }
 
-json_t *verdict_json(const struct rj_checker *checker, const struct capture_counts *counts, const char *note)
+json_t *verdict_json(const struct rj_checker *checker, const struct oddities *oddities,
+                     const struct capture_counts *counts, const char *note)
 {
     json_t *rules = json_object(), *violations = json_array(), *not_judged = json_array(), *notes = json_array();
     for (int rule = 1; rule < RJ_RULE_COUNT; rule++) {
@@ -108,11 +109,11 @@ json_t *verdict_json(const struct rj_checker *checker, const struct capture_coun
         json_array_append_new(violations, violation_json(checker, rj_check_violation(checker, i)));
     if (note[0] != 0)
         json_array_append_new(notes, json_string(note));
-    return json_pack("{sI sI sI sI sI sI so so so so}", "frames", (json_int_t)counts->frames, "streams",
+    return json_pack("{sI sI sI sI sI sI so so so so so}", "frames", (json_int_t)counts->frames, "streams",
                      (json_int_t)counts->streams, "requests", (json_int_t)counts->requests, "responses",
                      (json_int_t)counts->responses, "unanswered", (json_int_t)counts->unanswered, "gaps",
-                     (json_int_t)counts->gaps, "judged", rules, "violations", violations, "not_judged", not_judged,
-                     "notes", notes);
+                     (json_int_t)counts->gaps, "judged", rules, "violations", violations, "odd_encodings",
+                     oddities_json(oddities), "not_judged", not_judged, "notes", notes);
 }
 
 static void print_time(int64_t time_ms, FILE *out)
@@ -144,7 +145,8 @@ static void print_violation(const struct rj_checker *checker, const struct rj_vi
     fprintf(out, "\n  expected: %s\n  rule: %s\n", violation->expected, row->sentence);
 }
 
-void verdict_print(const struct rj_checker *checker, const struct capture_counts *counts, const char *note, FILE *out)
+void verdict_print(const struct rj_checker *checker, const struct oddities *oddities,
+                   const struct capture_counts *counts, const char *note, FILE *out)
 {
     int judged = 0, trace_rules = 0;
     fprintf(out, "%llu frames, %llu Kafka connections, %llu requests, %llu responses\n",
@@ -166,6 +168,7 @@ void verdict_print(const struct rj_checker *checker, const struct capture_counts
                     (unsigned long long)rj_check_judged(checker, (enum rj_rule)rule));
     for (int32_t i = 0; i < rj_check_violation_count(checker); i++)
         print_violation(checker, rj_check_violation(checker, i), out);
+    oddities_print(oddities, out);
     fprintf(out, "\n%llu violations that count, %d findings in all\n",
             (unsigned long long)verdict_failures(checker, false), (int)rj_check_violation_count(checker));
 }

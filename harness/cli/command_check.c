@@ -12,7 +12,8 @@ static const char help[] =
     "usage: rejoin check FILE [OPTION...]\n"
     "\n"
     "Judges a capture (pcap or pcapng; - is stdin) by the trace rules of the rule book and prints which rules were\n"
-    "judged, how often, and each breach with its frames.\n"
+    "judged, how often, and each breach with its frames; and, as warnings, encodings that Kafka's readers accept although\n"
+    "its writers make none ('rejoin rules --area encoding').\n"
     "\n"
     "  --json              one JSON document (harness/schemas/check.json)\n"
     "  --strict            warnings count as breaches too\n"
@@ -52,13 +53,37 @@ static int parse(int argc, char **argv, struct options *options)
     return capture_path("check", argc, argv, &options->path);
 }
 
+/* Reads and shows; the exit code. */
+static int judge(const struct options *options, struct rj_checker *checker, struct oddities *oddities)
+{
+    struct capture_sink sinks[] = {verdict_sink(checker), oddities_sink(oddities)};
+    struct capture_counts counts;
+    char note[512], error[512];
+    if (!capture_read(options->path, sinks, 2, &counts, note, sizeof(note), error, sizeof(error))) {
+        fprintf(stderr, "rejoin check: %s\n", error);
+        return REJOIN_EXIT_USAGE;
+    }
+    if (rj_check_finish(checker, counts.last_time_us / 1000) != RJ_OK) {
+        fputs("rejoin check: no memory is left for the checker\n", stderr);
+        return REJOIN_EXIT_HARNESS;
+    }
+    if (options->as_json)
+        capture_print_json(verdict_json(checker, oddities, &counts, note));
+    else
+        verdict_print(checker, oddities, &counts, note, stdout);
+    if (counts.requests == 0) {
+        fprintf(stderr, "rejoin check: %s holds no Kafka connection\n", options->path);
+        return REJOIN_EXIT_NOTHING_TESTED;
+    }
+    bool odd = options->strict && oddities_total(oddities) > 0;
+    return odd || verdict_failures(checker, options->strict) > 0 ? REJOIN_EXIT_FELL_SHORT : REJOIN_EXIT_FINE;
+}
+
 int command_check(int argc, char **argv)
 {
     struct options options = {0};
     struct rj_check_config config;
     struct rj_checker *checker;
-    struct capture_counts counts;
-    char note[512], error[512];
     int code = parse(argc, argv, &options);
     if (code >= 0)
         return code;
@@ -66,25 +91,9 @@ int command_check(int argc, char **argv)
     config.group_max_size = options.group_max_size;
     if (rj_check_create(&checker, &rejoin_heap, &config) != RJ_OK)
         return REJOIN_EXIT_HARNESS;
-    struct capture_sink sink = verdict_sink(checker);
-    if (!capture_read(options.path, &sink, 1, &counts, note, sizeof(note), error, sizeof(error))) {
-        fprintf(stderr, "rejoin check: %s\n", error);
-        rj_check_destroy(checker);
-        return REJOIN_EXIT_USAGE;
-    }
-    if (rj_check_finish(checker, counts.last_time_us / 1000) != RJ_OK) {
-        fputs("rejoin check: no memory is left for the checker\n", stderr);
-        rj_check_destroy(checker);
-        return REJOIN_EXIT_HARNESS;
-    }
-    if (options.as_json)
-        capture_print_json(verdict_json(checker, &counts, note));
-    else
-        verdict_print(checker, &counts, note, stdout);
-    code = counts.requests == 0 ? REJOIN_EXIT_NOTHING_TESTED :
-           verdict_failures(checker, options.strict) > 0 ? REJOIN_EXIT_FELL_SHORT : REJOIN_EXIT_FINE;
-    if (counts.requests == 0)
-        fprintf(stderr, "rejoin check: %s holds no Kafka connection\n", options.path);
+    struct oddities *oddities = oddities_create();
+    code = judge(&options, checker, oddities);
+    oddities_destroy(oddities);
     rj_check_destroy(checker);
     return code;
 }
