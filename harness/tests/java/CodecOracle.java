@@ -86,7 +86,8 @@ public class CodecOracle {
     private static Kind load(String name) {
         String[][] places = {{"org.apache.kafka.common.message." + name + "Data", ""},
             {"org.apache.kafka.common.message." + name, ""},
-            {"org.apache.kafka.coordinator.group.generated." + name, ""}};
+            {"org.apache.kafka.coordinator.group.generated." + name, ""},
+            {"org.apache.kafka.coordinator.transaction.generated." + name, ""}};
         try (InputStream in = CodecOracle.class.getResourceAsStream("/common/message/" + name + ".json")) {
             if (in == null)
                 return null;
