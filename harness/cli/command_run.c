@@ -28,7 +28,8 @@ static const char help[] =
     "  --without RULE         that rule is switched off\n"
 #endif
     "\n"
-    "A file that a target cannot run is listed with the reason and is no pass.\n\n"
+    "A file that a target cannot run is listed with the reason and is no pass. What fails on a wire runs again, at most\n"
+    "twice, few at a time; what passes then is listed as `again` with what went wrong before, and counted.\n\n"
     "exit codes: 0 all that ran passed; 1 one failed; 2 an expectation of one Kafka version is out of date; 3 usage, a\n"
     "            file that cannot be read; 4 the harness failed; 5 nothing was run\n";
 
@@ -55,7 +56,12 @@ struct options {
     bool wants_help, wants_grammar, json, settings;
 };
 
-struct tally { const struct options *options; int counts[SCN_BROKEN + 1]; json_t *list; bool covered[RJ_RULE_COUNT]; };
+struct tally {
+    const struct options *options;
+    int counts[SCN_BROKEN + 1], again; /* again: passed, but not at once */
+    json_t *list;
+    bool covered[RJ_RULE_COUNT];
+};
 
 /* ---- Results ----------------------------------------------------------------------------------------------------- */
 
@@ -97,7 +103,9 @@ static void prove(struct scn_run *run)
 
 static void print_result(const struct scn_run *run, bool verbose)
 {
-    if (run->verdict == SCN_PASSED) {
+    if (run->verdict == SCN_PASSED && run->tries > 0) {
+        printf("again    %s: passed on try %d; before, %s\n", run->scenario->path, run->tries + 1, run->before);
+    } else if (run->verdict == SCN_PASSED) {
         if (verbose)
             printf("passed   %s\n", run->scenario->path);
     } else if (run->line > 0) {
@@ -118,13 +126,15 @@ static void take_result(void *context, struct scn_run *run)
     tally->counts[run->verdict]++;
     if (run->verdict == SCN_PASSED)
         tally->covered[run->scenario->rule] = true;
+    if (run->verdict == SCN_PASSED && run->tries > 0)
+        tally->again++;
     if (!tally->options->json)
         print_result(run, tally->options->run.verbose);
     json_array_append_new(tally->list,
-                          json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "file", run->scenario->path, "rule",
+                          json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s}", "file", run->scenario->path, "rule",
                                     rj_rule_row(run->scenario->rule)->id, "kind",
                                     run->scenario->trips ? "trips" : "keeps", "result",
-                                    scn_verdict_name(run->verdict), "line", run->line, "why", run->why));
+                                    scn_verdict_name(run->verdict), "tries", run->tries + 1, "line", run->line, "why", run->why));
     scn_run_free(run);
 }
 
@@ -139,15 +149,18 @@ static int sum_up(struct tally *tally)
             rules++;
         }
     if (tally->options->json) {
-        json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:O, s:O}", "target", tally->options->target,
+        json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:O, s:O}", "target", tally->options->target,
                                 "kafka_version", tally->options->run.kafka_version, "passed", counts[SCN_PASSED],
-                                "failed", failed, "stale", counts[SCN_STALE], "broken", counts[SCN_BROKEN], "not_run",
+                                "on_second_try", tally->again, "failed", failed, "stale", counts[SCN_STALE], "broken", counts[SCN_BROKEN], "not_run",
                                 counts[SCN_NOT_RUN], "rules", covered, "scenarios", tally->list);
         json_dumpf(all, stdout, JSON_INDENT(1));
         putchar('\n');
         json_decref(all);
     } else {
-        printf("%d passed, %d failed, %d not run, %d stale, %d broken; %d rules\n", counts[SCN_PASSED], failed,
+        char again[48] = "";
+        if (tally->again > 0)
+            snprintf(again, sizeof(again), " (%d on a second try)", tally->again);
+        printf("%d passed%s, %d failed, %d not run, %d stale, %d broken; %d rules\n", counts[SCN_PASSED], again, failed,
                counts[SCN_NOT_RUN], counts[SCN_STALE], counts[SCN_BROKEN], rules);
     }
     json_decref(covered);

@@ -58,6 +58,8 @@ struct scn_run {
     enum scn_verdict verdict;
     char why[1024];
     int line;                /* that it failed at */
+    int tries;               /* before this one; on a wire what fails runs again */
+    char before[256];        /* why the try before failed */
     bool seen_rules[RJ_RULE_COUNT]; /* rules that refused or made something happen */
     char *rewritten[64];     /* by line, 1-based: the new expectation */
 

@@ -218,7 +218,7 @@ static void end_run(struct wire_run *run)
     if (run->mock != NULL)
         wire_mock_close(run);
     wire->active--;
-    bool again = run->run->verdict == SCN_FAILED && run->tries < wire->last_pass && !run->run->rewrites;
+    bool again = run->run->verdict == SCN_FAILED && run->run->tries < wire->last_pass && !run->run->rewrites;
     if (!again)
         wire->done(wire->context, run->run);
 }
@@ -273,12 +273,18 @@ static void start_next(uv_timer_t *timer)
         end_run(run);
 }
 
+/* performance is new (pass 0), or the one that failed before. */
 static void prepare_run(struct wire *wire, struct wire_run *run, struct scn_run *performance, int number, int pass)
 {
     const struct scn_target *target = wire->kind == SCN_MOCK ? &scn_mock_target : &scn_broker_target;
-    *run = (struct wire_run){.run = performance, .wire = wire, .tries = pass};
+    char before[sizeof(performance->before)] = "";
+    if (pass > 0)
+        snprintf(before, sizeof(before), "line %d: %.220s", performance->line, performance->why);
+    *run = (struct wire_run){.run = performance, .wire = wire};
     scn_run_init(performance, performance->scenario, target, run, scn_version(wire->options->kafka_version));
     performance->rewrites = wire->options->rewrites;
+    performance->tries = pass;
+    snprintf(performance->before, sizeof(performance->before), "%s", before);
     if (wire->kind == SCN_BROKER)
         snprintf(performance->prefix, sizeof(performance->prefix), "%.20sx%ux%u.", wire->prefix, (unsigned)number & 0xfffff,
                  (unsigned)pass & 0xff);
@@ -309,7 +315,7 @@ static bool perform_passes(struct wire *wire, struct wire_run *of_wire, struct s
     for (int pass = 0; pass <= wire->last_pass && ok; pass++) {
         wire->count = 0;
         for (int i = 0; i < count; i++) {
-            if (pass > 0 && (runs[i].verdict != SCN_FAILED || of_wire[i].tries != pass - 1))
+            if (pass > 0 && (runs[i].verdict != SCN_FAILED || runs[i].tries != pass - 1))
                 continue;
             if (pass > 0)
                 scn_run_free(&runs[i]);

@@ -29,7 +29,6 @@ struct wire_run {
     struct rj_right *rights;                 /* of everybody on the mock; NULL: all */
     struct rj_rights right_list;
     bool is_over;
-    int tries;
 };
 
 struct wire {
