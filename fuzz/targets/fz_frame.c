@@ -1,4 +1,5 @@
-/* A connection's byte stream, cut into pieces: what is read out of it must not depend on how it was cut.
+/* A connection's byte stream, cut into pieces: what is read out of it must not depend on how it was cut, and a length beyond
+ * the limit, or a negative one, is refused as soon as its four bytes are there.
  * Input: the limit of a frame, the number of cuts, the cuts (lengths of the pieces, in turn), the stream. */
 #include "lib/fuzz.h"
 #include "rejoin/conn.h"
@@ -48,6 +49,17 @@ static void read_frame(struct rj_bytes frame, struct seen *seen)
     fuzz_heap_finish(&heap, "heap-balance");
 }
 
+/* What a length prefix says is known when it is there: nobody waits for a frame that must not come. */
+static void check_prefix(struct rj_bytes there, uint32_t max_frame_len, int found)
+{
+    if (there.len < 4)
+        return;
+    uint32_t len = (uint32_t)there.data[0] << 24 | (uint32_t)there.data[1] << 16 | (uint32_t)there.data[2] << 8 |
+                   there.data[3];
+    FUZZ_REQUIRE((found < 0) == (len > max_frame_len), "frame-refused", "length %u, limit %u: %d", len, max_frame_len,
+                 found);
+}
+
 /* Feeds pieces whose lengths are the cuts in turn; no cuts: everything at once. */
 static void read_stream(struct rj_bytes stream, uint32_t max_frame_len, const uint8_t *cuts, uint32_t cut_count,
                         struct seen *seen)
@@ -58,6 +70,7 @@ static void read_stream(struct rj_bytes stream, uint32_t max_frame_len, const ui
             uint32_t frame_len = 0;
             struct rj_bytes there = {stream.data + taken, arrived - taken};
             int found = rj_frame_next(there, max_frame_len, &frame_len);
+            check_prefix(there, max_frame_len, found);
             if (found < 0)
                 seen->refused = true;
             if (found <= 0)
