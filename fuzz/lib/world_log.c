@@ -30,10 +30,13 @@ void world_keep_records(struct world *world, const struct rj_append *append)
     FUZZ_REQUIRE(world->append_count == 0 ||
                  world->appends[(world->append_head + world->append_count - 1) % WORLD_MAX_APPENDS].append_id !=
                      append->append_id, "append-id", "an id that comes twice");
+    FUZZ_REQUIRE(append->append_id != 0 || (world->append_count == 0 && !world->appends_wait), "append-assured",
+                 "taken for granted behind %u others", world->append_count);
     if (world->append_count == WORLD_MAX_APPENDS || world->record_count + (uint32_t)append->record_count > WORLD_MAX_RECORDS)
         fuzz_fail("append-flood", "%u appends, %u records", world->append_count, world->record_count);
-    world->appends[(world->append_head + world->append_count++) % WORLD_MAX_APPENDS] =
-        (struct world_append){append->append_id, world->record_count, (uint32_t)append->record_count};
+    if (append->append_id != 0)
+        world->appends[(world->append_head + world->append_count++) % WORLD_MAX_APPENDS] =
+            (struct world_append){append->append_id, world->record_count, (uint32_t)append->record_count};
     for (int32_t i = 0; i < append->record_count; i++) {
         const struct rj_offsets_record *from = &append->records[i];
         struct world_record *record = &world->records[world->record_count++];
@@ -45,6 +48,8 @@ void world_keep_records(struct world *world, const struct rj_append *append)
             record->value = encode_part(record_schema(from->record_type, RJ_MESSAGE_VALUE), from->value_version,
                                         from->value, &record->value_len);
     }
+    if (append->append_id == 0)
+        world->acknowledged_count = world->record_count;
 }
 
 static void drop_record(struct world_record *record)

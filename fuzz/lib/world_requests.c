@@ -465,6 +465,8 @@ void world_send_request(struct world *world, const struct sequence_op *op)
     event.as.request.connection_id = connection->id;
     note_request(world, op, connection, group, api_key, version);
     event.as.request.correlation_id = connection->correlation_id;
+    /* Where results follow at once anyway, the host may as well vouch for them beforehand: both ways are taken. */
+    event.is_assured = !world->appends_wait && (connection->correlation_id & 1) != 0;
     event.as.request.api_key = api_key;
     event.as.request.version = version;
     event.as.request.client_id = op->actor == 3 ? RJ_NULL_STRING : RJ_STRING("client");
