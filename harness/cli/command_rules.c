@@ -138,9 +138,9 @@ static void print_coverage(const struct cases *cases, const struct filter *filte
 static void print_versions(const struct rj_rule_row *row)
 {
     if (row->since[0] != 0)
-        printf("since %s ", row->since);
+        printf("since %s", row->since);
     if (row->until[0] != 0)
-        printf("until %s ", row->until);
+        printf("%suntil %s", row->since[0] != 0 ? " " : "", row->until);
 }
 
 static void print_row(const struct rj_rule_row *row, enum form form)
@@ -154,8 +154,8 @@ static void print_row(const struct rj_rule_row *row, enum form form)
         printf(" | ");
         print_versions(row);
         const char *because = rj_rule_reach_reason(rj_rule_by_id((struct rj_string){row->id, (int32_t)strlen(row->id)}));
-        printf("| %s | %s | %s%s%s |\n", row->sentence, row->source, reaches[row->reach], because ? ": " : "",
-               because ? because : "");
+        printf("%s| %s | %s | %s%s%s |\n", row->since[0] != 0 || row->until[0] != 0 ? " " : "", row->sentence,
+               row->source, reaches[row->reach], because ? ": " : "", because ? because : "");
     } else {
         printf("%-34s %-12s %-8s ", row->id, row->area, levels[row->level]);
         if (row->error != 0)
