@@ -3,6 +3,7 @@
 
 #include "support/memory.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,12 @@ static bool flag(const json_t *op, const char *name, bool otherwise)
 
 void core_op_config(struct core_session *session, const json_t *op)
 {
+    int64_t max_size = setting(op, "max_size", "group.max.size", INT32_MAX);
+    if (max_size < 1) { /* a broker does not start with it */
+        core_error(session, "ConfigException: Invalid value %" PRId64 " for configuration group.max.size: Value must be "
+                   "at least 1", max_size);
+        return;
+    }
     reset(session);
     read_settings(&session->config, op);
     const json_t *seed = json_object_get(op, "seed"), *start = json_object_get(op, "start_ms");

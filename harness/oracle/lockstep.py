@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Feeds random operation sequences to the core (`rejoin core`) and to Kafka's own coordinator (the oracle), and
 compares every answer, the moment of each parked one, and every record written. A difference is shrunk to the shortest
-sequence that still shows it. With a knock-out build it counts how often each rule was met, and steers to rare ones.
+sequence that still shows it, and becomes a scenario file. With a knock-out build it counts how often each rule was met,
+and steers to rare ones.
 
     lockstep.py --rejoin PATH --oracle PATH [--sequences N] [--operations N] [--first-seed N] [--out DIR]
                 [--seconds N] [--without RULE] [--least N] [--json FILE]
@@ -18,6 +19,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from coverage import Coverage  # noqa: E402
+from differences import write_scenario, write_session  # noqa: E402
 from peers import ENDED, Background, Peer  # noqa: E402
 from sequences import Generator  # noqa: E402
 
@@ -158,6 +160,40 @@ class Harness:
         found = first_difference(ours, theirs, waits, self.explained)
         return found if found and found[0] != "explained" else None
 
+    def reveal(self, operations, difference):
+        """A timer that differs, made to show in an answer: time passes until the earlier one, and a request is repeated."""
+        if not difference[1].startswith('{"done":'):
+            return operations, difference
+        ours, theirs = (json.loads(line) for line in difference[1:])
+        due = [side["next_timer_ms"] for side in (ours, theirs) if "next_timer_ms" in side]
+        if not due or ours["at_ms"] != theirs["at_ms"]:
+            return operations, difference
+        wait = json.dumps({"op": "advance", "ms": min(due) - ours["at_ms"]}, separators=(",", ":"))
+        for number, text in enumerate(reversed(operations)):
+            op = json.loads(text)
+            if op["op"] == "request":
+                op.update({"conn": 1000 + number, "corr": 1000 + number})
+                op.pop("save", None)
+                longer = [*operations, wait, json.dumps(op, separators=(",", ":"))]
+                ours, theirs = (self.last_answer(peer, longer) for peer in (self.core, self.oracle))
+                if ours != theirs:
+                    return longer, (len(longer) - 1, ours, theirs)
+        return operations, difference
+
+    @staticmethod
+    def last_answer(peer, operations):
+        if not peer.alive:
+            peer.restart()
+        lines = peer.ask_all(operations)[-1]
+        return next((normal(line, True) for line in lines if line.startswith('{"conn":')), "")
+
+    def met_at(self, operations, index):
+        """What the core says to one operation."""
+        if not self.core.alive:
+            self.core.restart()
+        answers = self.core.ask_all(operations[:index + 1])
+        return answers[index][:-1] if len(answers) > index else []
+
     def shrink(self, operations, waits):
         """Removes runs of operations, then single ones, as long as a difference stays."""
         found = self.differs(operations, waits)
@@ -171,7 +207,7 @@ class Harness:
         return operations, self.differs(operations, waits)
 
     def simplify(self, operations, waits):
-        """No initial delay, and JoinGroups that need no promise first."""
+        """No initial delay, JoinGroups that need no promise first, offsets without leader epochs."""
         for index, text in enumerate(operations):
             op = json.loads(text)
             if op["op"] == "config" and op.get("initial_delay_ms"):
@@ -180,6 +216,8 @@ class Harness:
                 op["version"] = 3
                 op["body"] = {key: value for key, value in op["body"].items()
                               if key not in ("reason", "groupInstanceId")}
+            elif op.get("api") == 8 and '"committedLeaderEpoch":3' in text:
+                op = json.loads(text.replace('"committedLeaderEpoch":3', '"committedLeaderEpoch":-1'))
             else:
                 continue
             simpler = operations[:index] + [json.dumps(op, separators=(",", ":"))] + operations[index + 1:]
@@ -215,23 +253,26 @@ class Harness:
         return operations
 
 
-def write_difference(directory, seed, operations, difference):
-    os.makedirs(directory, exist_ok=True)
-    path = os.path.join(directory, f"difference-{seed}.jsonl")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"# seed {seed}: operation {difference[0] + 1}\n# core:   {difference[1]}\n"
-                   f"# oracle: {difference[2]}\n")
-        file.write("\n".join(operations) + "\n")
-    return path
+def leave_scenario(harness, path, operations, difference, arguments):
+    longer, shown = harness.reveal(operations, difference)
+    session = path
+    if longer is not operations:
+        session = write_session(arguments.out, os.path.basename(path)[len("difference-"):-len(".jsonl")] + "-shown",
+                                longer, shown)
+    return write_scenario(arguments.rejoin, arguments.without, session, harness.met_at(longer, shown[0]), shown)
 
 
-def shrink_and_write(harness, lane, difference, directory):
+def shrink_and_write(harness, lane, difference, arguments):
     for core in harness.cores:
         if not core.alive:
             core.restart()
     operations, shrunk = harness.shrink(lane.operations, lane.generator.waits)
-    path = write_difference(directory, lane.seed, operations, shrunk or difference)
+    difference = shrunk or difference
+    path = write_session(arguments.out, lane.seed, operations, difference)
     print(f"{path} ({lane.generator.name}): {len(operations)} operations", flush=True)
+    if shrunk:
+        scenario, remark = leave_scenario(harness, path, operations, shrunk, arguments)
+        print(f"{scenario or 'no scenario'}: {remark}", flush=True)
 
 
 def run(arguments):
@@ -251,7 +292,7 @@ def run(arguments):
             waiting, done = waiting - 1, done + 1
             if difference is not None and found < arguments.most:
                 found += 1
-                shrink_and_write(harness, lane, difference, arguments.out)
+                shrink_and_write(harness, lane, difference, arguments)
         if not batch:
             break
         if done % 2400 < LANES and sys.stderr.isatty():
