@@ -84,6 +84,8 @@ struct rj_string *rj_subscribed_prepare(struct rj_group *group, const struct rj_
 /* Whether the subscriptions can be read: Kafka's read throws at the first member that does not offer the chosen
  * protocol (its vote may be wrong when somebody names one twice), unless one that is no subscription comes before. */
 bool rj_subscribed_is_readable(const struct rj_group *group);
+/* The same for the list that the leader gets, whatever the group is for. */
+bool rj_all_offer_chosen(const struct rj_group *group);
 void rj_subscribed_compute(struct rj_group *group, struct rj_string *slots, uint32_t mask);
 bool rj_group_is_subscribed(const struct rj_group *group, struct rj_string topic);
 

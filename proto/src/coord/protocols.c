@@ -261,20 +261,34 @@ static bool add_topics(const struct rj_protocols *protocols, struct rj_string na
     return false;
 }
 
+/* NULL: the member does not offer what was chosen, which a name given twice makes possible. */
+static const struct rj_protocol *chosen_of(const struct rj_group *group, const struct rj_member *member)
+{
+    for (int32_t i = 0; i < member->protocols->count; i++)
+        if (rj_string_equal(member->protocols->items[i].name, group->protocol_name))
+            return &member->protocols->items[i];
+    return NULL;
+}
+
 bool rj_subscribed_is_readable(const struct rj_group *group)
 {
     if (!rj_is_consumer(group))
         return true;
     RJ_MAP_EACH (node, &group->members) {
-        const struct rj_protocols *protocols = rj_member_of(node)->protocols;
-        int32_t i = 0;
-        while (i < protocols->count && !rj_string_equal(protocols->items[i].name, group->protocol_name))
-            i++;
-        if (i == protocols->count)
+        const struct rj_protocol *chosen = chosen_of(group, rj_member_of(node));
+        if (chosen == NULL)
             return false;
-        if (!protocols->items[i].is_subscription)
+        if (!chosen->is_subscription)
             return true;
     }
+    return true;
+}
+
+bool rj_all_offer_chosen(const struct rj_group *group)
+{
+    RJ_MAP_EACH (node, &group->members)
+        if (chosen_of(group, rj_member_of(node)) == NULL)
+            return false;
     return true;
 }
 

@@ -234,10 +234,13 @@ static void take_subscribed(struct rj_group *group)
     coord->subscribed = NULL;
 }
 
-static void answer_joined(struct rj_group *group)
+/* False where Kafka throws half-way: the leader's list shows what each member offers under the chosen name. */
+static bool answer_joined(struct rj_group *group)
 {
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
+        if (member->identity == group->leader && RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, !rj_all_offer_chosen(group)))
+            return false;
         rj_answer_join(group, member, group->leader->node.key,
                        RJ_DOES(JOINC_RESPONSE_LEADER, member->identity == group->leader), false);
         if (RJ_DOES(JOINC_GENERATION, true))
@@ -249,6 +252,7 @@ static void answer_joined(struct rj_group *group)
     if (RJ_DOES(TMR_PENDING_SYNC, group->coord->config.behaviour.pending_sync_expires))
         rj_timer_start(timers_of(group), &group->sync_timer,
                        group->coord->now_ms, rj_group_rebalance_timeout_ms(group));
+    return true;
 }
 
 enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
@@ -282,7 +286,8 @@ enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause)
     take_subscribed(group);
     rj_group_enter(group, RJ_GROUP_COMPLETING, cause);
     rj_group_clear_pending_sync(group);
-    answer_joined(group);
+    if (!answer_joined(group))
+        return RJ_OUTCOME_VOTE_FAILED;
     return RJ_WITHOUT(LOAD_MEMBER_NEW_ONLY_AT_SYNC, true) ? RJ_OUTCOME_EMPTIED : RJ_OUTCOME_NONE;
 }
 
