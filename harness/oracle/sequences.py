@@ -513,11 +513,19 @@ class Generator:
             return {"op": "force_dead", "group": "g"}
         # Empty with members, in which one JoinGroup has a defined answer: what it leaves behind nobody looks at.
         members = [member for member in self.members if member.group == "g"]
+        if self.unanswered and self.started < 40:
+            self.last_at, self.is_over = self.started + 1, False  # later, when they have been answered
+            return {"op": "advance", "to_next": True}
         if self.unanswered:
             return {"op": "force_dead", "group": "g"}
         members = members or [self.stranger("g")]
-        member = self.rng.choice(members)
-        member_id = "" if member.instance and self.rng.random() < 0.7 else member.id
+        followers = [member for member in members if member.generation > 0 and not member.is_leader]
+        if followers and self.rng.random() < 0.8:
+            member = self.rng.choice(followers)  # the rarest of those who may come
+            member_id = member.id
+        else:
+            member = self.rng.choice(members)
+            member_id = "" if member.instance and self.rng.random() < 0.7 else member.id
         self.queue = [lambda: self.as_is(self.join, member, member_id, 9)] + [lambda: self.fetch("none")] * 99
         return {"op": "force_dead", "group": "g", "state": "EMPTY"}
 
