@@ -317,7 +317,9 @@ def garbage_ends_its_connection_only():
                         hostile.shutdown(socket.SHUT_WR)
                         while hostile.recv(4096):
                             pass
-                    except ConnectionError:
+                    except TimeoutError:
+                        raise
+                    except OSError:  # closed already, which a busy machine may notice as late as the shutdown
                         pass
                 assert is_admitted(healthy)
             with mock.connect(tls=client_context()) as hostile:  # after the handshake
