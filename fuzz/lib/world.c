@@ -195,6 +195,9 @@ static void change_config(struct world *world, const struct sequence_op *op)
     world->config.group_initial_rebalance_delay_ms = delays_ms[op->a % 4];
     world->config.group_max_size = op->b & 1 ? 1 + op->b % 4 : INT32_MAX;
     world->config.group_min_session_timeout_ms = op->c & 1 ? 1 : 6000;
+    fuzz_trace("%lld  config: initial delay %d ms, largest group %d, least session %d ms", (long long)world->now_ms,
+               world->config.group_initial_rebalance_delay_ms, world->config.group_max_size,
+               world->config.group_min_session_timeout_ms);
     struct rj_event event = {.type = RJ_EVENT_CONFIG};
     event.as.config.config = &world->config;
     world_step(world, &event);

@@ -182,7 +182,16 @@ static void lose_and_regain(struct world *world)
     world->loaded_count = 0;
 }
 
-/* A group that was stable with everything acknowledged is the same after a failover, and so are all offsets. */
+static int64_t members_in(const char *description)
+{
+    int64_t count = 0;
+    for (const char *at = description; (at = strstr(at, "\"memberId\"")) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* A group that was stable with everything acknowledged is the same after a failover, and so are all offsets. One that
+ * has become too large since (its limit was lowered) rebalances: of that only the offsets are compared. */
 void world_reload(struct world *world, const struct sequence_op *op)
 {
     char *before[SEQUENCE_GROUPS] = {NULL};
@@ -192,6 +201,10 @@ void world_reload(struct world *world, const struct sequence_op *op)
     for (uint8_t group = 0; compares && group < SEQUENCE_GROUPS; group++) {
         was_stable[group] = world->state_known[group] && world->group_state[group] == RJ_GROUP_STABLE;
         before[group] = world_describe(world, group, !was_stable[group]);
+        if (was_stable[group] && members_in(before[group]) > world->config.group_max_size) {
+            was_stable[group] = false;
+            before[group] = world_describe(world, group, true);
+        }
     }
     lose_and_regain(world);
     while (at_once && world->is_loading)
