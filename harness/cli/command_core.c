@@ -24,22 +24,6 @@ static const char help[] =
 #endif
     "exit codes: 0 fine; 3 usage, unreadable FILE\n";
 
-#ifdef REJOIN_KNOCKOUT
-extern enum rj_rule rj_knocked_out;
-
-static bool knock_out(const char *id)
-{
-    rj_knocked_out = rj_rule_by_id((struct rj_string){id, (int32_t)strlen(id)});
-    return rj_knocked_out != RJ_RULE_NONE;
-}
-#else
-static bool knock_out(const char *id)
-{
-    (void)id;
-    return false;
-}
-#endif
-
 int command_core(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -54,7 +38,7 @@ int command_core(int argc, char **argv)
             fputs(help, stdout);
             return REJOIN_EXIT_FINE;
         }
-        if (option != 'w' || !knock_out(optarg))
+        if (option != 'w' || !rejoin_knock_out(optarg))
             return REJOIN_EXIT_USAGE;
     }
     const char *path = optind < argc ? argv[optind] : NULL;

@@ -33,22 +33,6 @@ static const char help[] =
     "exit codes: 0 all that ran passed; 1 one failed; 2 an expectation of one Kafka version is out of date; 3 usage, a\n"
     "            file that cannot be read; 4 the harness failed; 5 nothing was run\n";
 
-#ifdef REJOIN_KNOCKOUT
-extern enum rj_rule rj_knocked_out;
-
-static bool knock_out(const char *id)
-{
-    rj_knocked_out = rj_rule_by_id((struct rj_string){id, (int32_t)strlen(id)});
-    return rj_knocked_out != RJ_RULE_NONE;
-}
-#else
-static bool knock_out(const char *id)
-{
-    (void)id;
-    return false;
-}
-#endif
-
 struct options {
     struct scn_options run;
     const char *target;
@@ -267,7 +251,7 @@ static bool read_options(int argc, char **argv, struct options *options)
         case 'j': options->json = true; break;
         case 'v': options->run.verbose = true; break;
         case 'g': options->wants_grammar = true; break;
-        case 'o': ok = ok && knock_out(optarg); break;
+        case 'o': ok = ok && rejoin_knock_out(optarg); break;
         case 'h': options->wants_help = true; break;
         default: return false;
         }

@@ -2,6 +2,10 @@
 #ifndef REJOIN_CLI_COMMANDS_H
 #define REJOIN_CLI_COMMANDS_H
 
+#include "rejoin/rules.h"
+
+#include <stdbool.h>
+
 /* Exit codes of every sub-command. */
 enum rejoin_exit {
     REJOIN_EXIT_FINE = 0,
@@ -29,5 +33,11 @@ int command_rules(int argc, char **argv);
 int command_version(int argc, char **argv);
 int command_decode(int argc, char **argv);
 int command_encode(int argc, char **argv);
+
+/* Switches that rule off (--without of the knock-out build). false: there is no such rule, or this is another build. */
+bool rejoin_knock_out(const char *id);
+#ifdef REJOIN_KNOCKOUT
+extern enum rj_rule rj_knocked_out; /* the core's: which one is off */
+#endif
 
 #endif
