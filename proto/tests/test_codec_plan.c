@@ -92,6 +92,86 @@ static void test_every_version(void **state)
                 check_version(rj_all_schemas[i], v, &random);
 }
 
+/* ---- Damaged bytes ---------------------------------------------------------------------------------------------- */
+
+static long compared, accepted;
+
+static struct decoder decoder_of(const struct rj_message_schema *schema, int16_t version, const uint8_t *bytes,
+                                 size_t len, struct rj_arena *arena, struct rj_fault *fault)
+{
+    return (struct decoder){.start = bytes, .at = bytes, .end = bytes + len, .arena = arena,
+                            .arena_limit_len = SIZE_MAX, .place = {schema, version, fault},
+                            .flexible = version >= schema->flexible_from};
+}
+
+/* What the plan takes, the walker takes as the same message of as many bytes. The bytes are copied to a piece of their
+ * own length, so that the sanitizer sees every byte too far. */
+static void check_like_walker(const struct rj_message_schema *schema, int16_t version, const uint8_t *bytes, size_t len)
+{
+    uint8_t *copy = malloc(len > 0 ? len : 1);
+    if (len > 0)
+        memcpy(copy, bytes, len);
+    struct rj_arena arena;
+    rj_arena_init(&arena, &dirty_heap, SIZE_MAX);
+    void *by_plan = rj_arena_alloc(&arena, schema->root->size), *by_rows = rj_arena_alloc(&arena, schema->root->size);
+    struct decoder plan = decoder_of(schema, version, copy, len, &arena, NULL);
+    compared++;
+    if (rj_plan_decode(&plan, plan_of(schema, version), by_plan)) {
+        struct rj_fault fault;
+        struct decoder walker = decoder_of(schema, version, copy, len, &arena, &fault);
+        accepted++;
+        if (rj_walk_decode(&walker, by_rows) != RJ_OK)
+            fail_msg("%s v%d: the plan takes %zu bytes, the walker: %s", schema->name, version, len,
+                     rj_err_sentence(fault.err));
+        if (plan.at != walker.at || rj_compare(schema, version, by_plan, by_rows, false, NULL, NULL) != 0)
+            fail_msg("%s v%d: plan and walker read different messages of %zu bytes", schema->name, version, len);
+        check_absent(schema->root, by_plan, version);
+    }
+    free(copy);
+    rj_arena_release(&arena);
+}
+
+/* Bytes that mean most: null, the ends of one-byte and of longer varints, signs. */
+static const uint8_t telling[] = {0x00, 0x01, 0x02, 0x7f, 0x80, 0x81, 0xff};
+
+static void damage_version(const struct rj_message_schema *schema, int16_t version, uint32_t items, uint64_t *state)
+{
+    enum { LONGEST = 600 };
+    struct rj_arena arena;
+    rj_arena_init(&arena, &dirty_heap, SIZE_MAX);
+    void *message = rj_arena_alloc(&arena, schema->root->size);
+    test_fill_message(schema, version, items, state, &arena, message);
+    size_t len;
+    assert_int_equal(rj_encoded_len(schema, version, message, &len, NULL), RJ_OK);
+    uint8_t *bytes = malloc(len + 1);
+    assert_int_equal(rj_encode(schema, version, message, bytes, len, &len, NULL), RJ_OK);
+    /* Of a long message its end, and places by chance. */
+    size_t step = 1 + len / LONGEST;
+    for (size_t cut = test_random(state, (uint32_t)step); cut <= len; cut += step)
+        check_like_walker(schema, version, bytes, cut);
+    for (size_t at = test_random(state, (uint32_t)step); at < len; at += step) {
+        uint8_t was = bytes[at];
+        bytes[at] = telling[test_random(state, sizeof(telling))];
+        check_like_walker(schema, version, bytes, len);
+        check_like_walker(schema, version, bytes, at + 1 + test_random(state, (uint32_t)(len - at)));
+        bytes[at] = was;
+    }
+    free(bytes);
+    rj_arena_release(&arena);
+}
+
+static void test_takes_nothing_that_the_walker_refuses(void **state)
+{
+    (void)state;
+    uint64_t random = 11;
+    for (int i = 0; i < rj_all_schemas_count; i++)
+        for (int16_t v = rj_all_schemas[i]->versions.low; v <= rj_all_schemas[i]->versions.high; v++)
+            for (uint32_t items = 1; items <= 3; items++)
+                damage_version(rj_all_schemas[i], v, items, &random);
+    print_message("%ld damaged messages, of which plans took %ld\n", compared, accepted);
+    assert_true(accepted > compared / 10);
+}
+
 static void test_defaults_are_those_of_the_rows(void **state)
 {
     (void)state;
@@ -113,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_version),
+        cmocka_unit_test(test_takes_nothing_that_the_walker_refuses),
         cmocka_unit_test(test_defaults_are_those_of_the_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

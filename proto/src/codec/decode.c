@@ -392,6 +392,12 @@ static enum rj_err read_struct(struct decoder *d, const struct rj_schema_struct 
     return d->flexible ? rj_decoder_read_tagged(d, rows, out, up) : RJ_OK;
 }
 
+enum rj_err rj_walk_decode(struct decoder *d, void *message)
+{
+    rj_message_init(d->place.schema, message);
+    return read_struct(d, d->place.schema->root, message, NULL);
+}
+
 enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t version, struct rj_bytes input,
                              struct rj_arena *arena, void *message, size_t *consumed_len, struct rj_fault *fault)
 {
@@ -415,8 +421,7 @@ enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t ver
     rj_arena_rewind(arena, &mark);
     d.place.fault = fault;
     d.at = data;
-    rj_message_init(schema, message);
-    enum rj_err err = read_struct(&d, schema->root, message, NULL);
+    enum rj_err err = rj_walk_decode(&d, message);
     *consumed_len = offset(&d);
     return err;
 }
@@ -443,11 +448,8 @@ int32_t rj_find_oddities(const struct rj_message_schema *schema, int16_t version
                         .arena_limit_len = SIZE_MAX, .place = {schema, version, NULL},
                         .flexible = version >= schema->flexible_from, .oddities = sink};
     void *message = rj_arena_alloc(arena, schema->root->size);
-    if (message != NULL) {
-        rj_message_init(schema, message);
-        if (read_struct(&d, schema->root, message, NULL) == RJ_OK && d.at != d.end)
-            note(&d, RJ_RULE_ENC_TRAILING, offset(&d), NULL);
-    }
+    if (message != NULL && rj_walk_decode(&d, message) == RJ_OK && d.at != d.end)
+        note(&d, RJ_RULE_ENC_TRAILING, offset(&d), NULL);
     rj_arena_rewind(arena, &mark);
     return d.oddity_count;
 }

@@ -32,5 +32,7 @@ enum rj_err rj_decoder_read_tagged(struct decoder *d, const struct rj_schema_str
                                    const struct path *up);
 /* The whole message by its plan; false: something is unusual, ask the walker. */
 bool rj_plan_decode(struct decoder *d, const struct plan *plan, void *message);
+/* The whole message by its rows. */
+enum rj_err rj_walk_decode(struct decoder *d, void *message);
 
 #endif

@@ -345,6 +345,80 @@ static uint8_t *write_143(const struct sink *sink, uint8_t *at, const char *in, 
 
 /* OffsetCommitRequestPartition */
 #define OF(member) offsetof(struct rj_offset_commit_request_partition, member)
+static const uint8_t *read_154(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_request_partition), 18)
+        HOT_AT(int64_t, OF(commit_timestamp)) = -1;
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_INT32(OF(partition_index));
+        HOT_INT64(OF(committed_offset));
+        HOT_INT32(OF(committed_leader_epoch));
+        HOT_VIEW(OF(committed_metadata), 2, 0, STRING_LEN_MAX, true);
+    HOT_END
+}
+
+static uint8_t *write_154(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_request_partition), 18)
+        HOT_CHECK(HOT_IS(int64_t, OF(commit_timestamp), -1));
+        HOT_PUT_INT32(OF(partition_index));
+        HOT_PUT_INT64(OF(committed_offset));
+        HOT_PUT_INT32(OF(committed_leader_epoch));
+        HOT_PUT_VIEW(OF(committed_metadata), 2, 0, STRING_LEN_MAX, true);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitRequestTopic */
+#define OF(member) offsetof(struct rj_offset_commit_request_topic, member)
+static const uint8_t *read_155(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_request_topic), 6)
+        memset(out + OF(topic_id), 0, 16);
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_VIEW(OF(name), 2, 4, STRING_LEN_MAX, false);
+        HOT_ARRAY(OF(partitions), 0, false, false, read_154, sizeof(struct rj_offset_commit_request_partition), 18);
+    HOT_END
+}
+
+static uint8_t *write_155(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_request_topic), 6)
+        HOT_PUT_VIEW(OF(name), 2, 4, STRING_LEN_MAX, false);
+        HOT_PUT_ARRAY(OF(partitions), 0, false, false, write_154);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitRequest */
+#define OF(member) offsetof(struct rj_offset_commit_request, member)
+static const uint8_t *read_157(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_request), 14)
+        HOT_AT(int64_t, OF(retention_time_ms)) = -1;
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_VIEW(OF(group_id), 2, 12, STRING_LEN_MAX, false);
+        HOT_INT32(OF(generation_id_or_member_epoch));
+        HOT_VIEW(OF(member_id), 2, 6, STRING_LEN_MAX, false);
+        HOT_VIEW(OF(group_instance_id), 2, 4, STRING_LEN_MAX, true);
+        HOT_ARRAY(OF(topics), 0, false, false, read_155, sizeof(struct rj_offset_commit_request_topic), 6);
+    HOT_END
+}
+
+static uint8_t *write_157(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_request), 14)
+        HOT_PUT_VIEW(OF(group_id), 2, 12, STRING_LEN_MAX, false);
+        HOT_PUT_INT32(OF(generation_id_or_member_epoch));
+        HOT_PUT_VIEW(OF(member_id), 2, 6, STRING_LEN_MAX, false);
+        HOT_PUT_VIEW(OF(group_instance_id), 2, 4, STRING_LEN_MAX, true);
+        HOT_PUT_ARRAY(OF(topics), 0, false, false, write_155);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitRequestPartition */
+#define OF(member) offsetof(struct rj_offset_commit_request_partition, member)
 static const uint8_t *read_158(struct decoder *d, const uint8_t *at, char *out, int32_t count)
 {
     HOT_ELEMENTS(sizeof(struct rj_offset_commit_request_partition), 18)
@@ -392,6 +466,145 @@ static uint8_t *write_159(const struct sink *sink, uint8_t *at, const char *in, 
 }
 #undef OF
 
+/* OffsetCommitRequest */
+#define OF(member) offsetof(struct rj_offset_commit_request, member)
+static const uint8_t *read_160(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_request), 9)
+        HOT_AT(int64_t, OF(retention_time_ms)) = -1;
+        HOT_VIEW(OF(group_id), 0, 8, STRING_LEN_MAX, false);
+        HOT_INT32(OF(generation_id_or_member_epoch));
+        HOT_VIEW(OF(member_id), 0, 3, STRING_LEN_MAX, false);
+        HOT_VIEW(OF(group_instance_id), 0, 2, STRING_LEN_MAX, true);
+        HOT_ARRAY(OF(topics), 1, true, false, read_159, sizeof(struct rj_offset_commit_request_topic), 3);
+        HOT_TAGS(OF(unknown_tags), 160);
+    HOT_END
+}
+
+static uint8_t *write_160(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_request), 9)
+        HOT_PUT_VIEW(OF(group_id), 0, 8, STRING_LEN_MAX, false);
+        HOT_PUT_INT32(OF(generation_id_or_member_epoch));
+        HOT_PUT_VIEW(OF(member_id), 0, 3, STRING_LEN_MAX, false);
+        HOT_PUT_VIEW(OF(group_instance_id), 0, 2, STRING_LEN_MAX, true);
+        HOT_PUT_ARRAY(OF(topics), 1, true, false, write_159);
+        HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 160);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitRequestTopic */
+#define OF(member) offsetof(struct rj_offset_commit_request_topic, member)
+static const uint8_t *read_161(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_request_topic), 18)
+        HOT_AT(struct rj_bytes, OF(name)) = RJ_EMPTY_BYTES;
+        HOT_UUID(OF(topic_id));
+        HOT_ARRAY(OF(partitions), 1, true, false, read_158, sizeof(struct rj_offset_commit_request_partition), 18);
+        HOT_TAGS(OF(unknown_tags), 161);
+    HOT_END
+}
+
+static uint8_t *write_161(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_request_topic), 18)
+        HOT_PUT_UUID(OF(topic_id));
+        HOT_PUT_ARRAY(OF(partitions), 1, true, false, write_158);
+        HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 161);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitRequest */
+#define OF(member) offsetof(struct rj_offset_commit_request, member)
+static const uint8_t *read_162(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_request), 9)
+        HOT_AT(int64_t, OF(retention_time_ms)) = -1;
+        HOT_VIEW(OF(group_id), 0, 8, STRING_LEN_MAX, false);
+        HOT_INT32(OF(generation_id_or_member_epoch));
+        HOT_VIEW(OF(member_id), 0, 3, STRING_LEN_MAX, false);
+        HOT_VIEW(OF(group_instance_id), 0, 2, STRING_LEN_MAX, true);
+        HOT_ARRAY(OF(topics), 1, true, false, read_161, sizeof(struct rj_offset_commit_request_topic), 18);
+        HOT_TAGS(OF(unknown_tags), 162);
+    HOT_END
+}
+
+static uint8_t *write_162(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_request), 9)
+        HOT_PUT_VIEW(OF(group_id), 0, 8, STRING_LEN_MAX, false);
+        HOT_PUT_INT32(OF(generation_id_or_member_epoch));
+        HOT_PUT_VIEW(OF(member_id), 0, 3, STRING_LEN_MAX, false);
+        HOT_PUT_VIEW(OF(group_instance_id), 0, 2, STRING_LEN_MAX, true);
+        HOT_PUT_ARRAY(OF(topics), 1, true, false, write_161);
+        HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 162);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitResponsePartition */
+#define OF(member) offsetof(struct rj_offset_commit_response_partition, member)
+static const uint8_t *read_163(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_response_partition), 6)
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_INT32(OF(partition_index));
+        HOT_INT16(OF(error_code));
+    HOT_END
+}
+
+static uint8_t *write_163(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_response_partition), 6)
+        HOT_PUT_INT32(OF(partition_index));
+        HOT_PUT_INT16(OF(error_code));
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitResponseTopic */
+#define OF(member) offsetof(struct rj_offset_commit_response_topic, member)
+static const uint8_t *read_164(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_response_topic), 6)
+        memset(out + OF(topic_id), 0, 16);
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_VIEW(OF(name), 2, 4, STRING_LEN_MAX, false);
+        HOT_ARRAY(OF(partitions), 0, false, false, read_163, sizeof(struct rj_offset_commit_response_partition), 6);
+    HOT_END
+}
+
+static uint8_t *write_164(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_response_topic), 6)
+        HOT_PUT_VIEW(OF(name), 2, 4, STRING_LEN_MAX, false);
+        HOT_PUT_ARRAY(OF(partitions), 0, false, false, write_163);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitResponse */
+#define OF(member) offsetof(struct rj_offset_commit_response, member)
+static const uint8_t *read_166(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_response), 8)
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_INT32(OF(throttle_time_ms));
+        HOT_ARRAY(OF(topics), 0, false, false, read_164, sizeof(struct rj_offset_commit_response_topic), 6);
+    HOT_END
+}
+
+static uint8_t *write_166(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_response), 8)
+        HOT_PUT_INT32(OF(throttle_time_ms));
+        HOT_PUT_ARRAY(OF(topics), 0, false, false, write_164);
+    HOT_END
+}
+#undef OF
+
 /* OffsetCommitResponsePartition */
 #define OF(member) offsetof(struct rj_offset_commit_response_partition, member)
 static const uint8_t *read_167(struct decoder *d, const uint8_t *at, char *out, int32_t count)
@@ -431,6 +644,70 @@ static uint8_t *write_168(const struct sink *sink, uint8_t *at, const char *in, 
         HOT_PUT_VIEW(OF(name), 0, 2, STRING_LEN_MAX, false);
         HOT_PUT_ARRAY(OF(partitions), 1, true, false, write_167);
         HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 168);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitResponse */
+#define OF(member) offsetof(struct rj_offset_commit_response, member)
+static const uint8_t *read_169(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_response), 6)
+        HOT_INT32(OF(throttle_time_ms));
+        HOT_ARRAY(OF(topics), 1, true, false, read_168, sizeof(struct rj_offset_commit_response_topic), 3);
+        HOT_TAGS(OF(unknown_tags), 169);
+    HOT_END
+}
+
+static uint8_t *write_169(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_response), 6)
+        HOT_PUT_INT32(OF(throttle_time_ms));
+        HOT_PUT_ARRAY(OF(topics), 1, true, false, write_168);
+        HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 169);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitResponseTopic */
+#define OF(member) offsetof(struct rj_offset_commit_response_topic, member)
+static const uint8_t *read_170(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_response_topic), 18)
+        HOT_AT(struct rj_bytes, OF(name)) = RJ_EMPTY_BYTES;
+        HOT_UUID(OF(topic_id));
+        HOT_ARRAY(OF(partitions), 1, true, false, read_167, sizeof(struct rj_offset_commit_response_partition), 7);
+        HOT_TAGS(OF(unknown_tags), 170);
+    HOT_END
+}
+
+static uint8_t *write_170(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_response_topic), 18)
+        HOT_PUT_UUID(OF(topic_id));
+        HOT_PUT_ARRAY(OF(partitions), 1, true, false, write_167);
+        HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 170);
+    HOT_END
+}
+#undef OF
+
+/* OffsetCommitResponse */
+#define OF(member) offsetof(struct rj_offset_commit_response, member)
+static const uint8_t *read_171(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_offset_commit_response), 6)
+        HOT_INT32(OF(throttle_time_ms));
+        HOT_ARRAY(OF(topics), 1, true, false, read_170, sizeof(struct rj_offset_commit_response_topic), 18);
+        HOT_TAGS(OF(unknown_tags), 171);
+    HOT_END
+}
+
+static uint8_t *write_171(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_offset_commit_response), 6)
+        HOT_PUT_INT32(OF(throttle_time_ms));
+        HOT_PUT_ARRAY(OF(topics), 1, true, false, write_170);
+        HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 171);
     HOT_END
 }
 #undef OF
@@ -600,6 +877,30 @@ static uint8_t *write_225(const struct sink *sink, uint8_t *at, const char *in, 
 
 /* HeartbeatRequest */
 #define OF(member) offsetof(struct rj_heartbeat_request, member)
+static const uint8_t *read_230(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_heartbeat_request), 10)
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_VIEW(OF(group_id), 2, 8, STRING_LEN_MAX, false);
+        HOT_INT32(OF(generation_id));
+        HOT_VIEW(OF(member_id), 2, 2, STRING_LEN_MAX, false);
+        HOT_VIEW(OF(group_instance_id), 2, 0, STRING_LEN_MAX, true);
+    HOT_END
+}
+
+static uint8_t *write_230(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_heartbeat_request), 10)
+        HOT_PUT_VIEW(OF(group_id), 2, 8, STRING_LEN_MAX, false);
+        HOT_PUT_INT32(OF(generation_id));
+        HOT_PUT_VIEW(OF(member_id), 2, 2, STRING_LEN_MAX, false);
+        HOT_PUT_VIEW(OF(group_instance_id), 2, 0, STRING_LEN_MAX, true);
+    HOT_END
+}
+#undef OF
+
+/* HeartbeatRequest */
+#define OF(member) offsetof(struct rj_heartbeat_request, member)
 static const uint8_t *read_231(struct decoder *d, const uint8_t *at, char *out, int32_t count)
 {
     HOT_ELEMENTS(sizeof(struct rj_heartbeat_request), 8)
@@ -619,6 +920,26 @@ static uint8_t *write_231(const struct sink *sink, uint8_t *at, const char *in, 
         HOT_PUT_VIEW(OF(member_id), 0, 2, STRING_LEN_MAX, false);
         HOT_PUT_VIEW(OF(group_instance_id), 0, 1, STRING_LEN_MAX, true);
         HOT_PUT_TAGS(HOT_IS(void *, OF(unknown_tags), NULL), 231);
+    HOT_END
+}
+#undef OF
+
+/* HeartbeatResponse */
+#define OF(member) offsetof(struct rj_heartbeat_response, member)
+static const uint8_t *read_233(struct decoder *d, const uint8_t *at, char *out, int32_t count)
+{
+    HOT_ELEMENTS(sizeof(struct rj_heartbeat_response), 6)
+        HOT_AT(void *, OF(unknown_tags)) = NULL;
+        HOT_INT32(OF(throttle_time_ms));
+        HOT_INT16(OF(error_code));
+    HOT_END
+}
+
+static uint8_t *write_233(const struct sink *sink, uint8_t *at, const char *in, int32_t count)
+{
+    HOT_PUT_ELEMENTS(sizeof(struct rj_heartbeat_response), 6)
+        HOT_PUT_INT32(OF(throttle_time_ms));
+        HOT_PUT_INT16(OF(error_code));
     HOT_END
 }
 #undef OF
@@ -741,10 +1062,22 @@ plan_reader *const rj_plan_readers[] = {
     read_136,
     read_137,
     read_143,
+    read_154,
+    read_155,
+    read_157,
     read_158,
     read_159,
+    read_160,
+    read_161,
+    read_162,
+    read_163,
+    read_164,
+    read_166,
     read_167,
     read_168,
+    read_169,
+    read_170,
+    read_171,
     read_178,
     read_181,
     read_197,
@@ -752,7 +1085,9 @@ plan_reader *const rj_plan_readers[] = {
     read_199,
     read_217,
     read_225,
+    read_230,
     read_231,
+    read_233,
     read_234,
     read_251,
     read_690,
@@ -774,10 +1109,22 @@ plan_writer *const rj_plan_writers[] = {
     write_136,
     write_137,
     write_143,
+    write_154,
+    write_155,
+    write_157,
     write_158,
     write_159,
+    write_160,
+    write_161,
+    write_162,
+    write_163,
+    write_164,
+    write_166,
     write_167,
     write_168,
+    write_169,
+    write_170,
+    write_171,
     write_178,
     write_181,
     write_197,
@@ -785,7 +1132,9 @@ plan_writer *const rj_plan_writers[] = {
     write_199,
     write_217,
     write_225,
+    write_230,
     write_231,
+    write_233,
     write_234,
     write_251,
     write_690,
