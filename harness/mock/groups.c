@@ -172,7 +172,7 @@ static void *coordinator_alloc(void *context, size_t size)
     struct mock_cluster *cluster = context;
     if (size > cluster->options.limits.coordinators_len - cluster->coordinators_len)
         return NULL;
-    void *memory = rejoin_heap.alloc(rejoin_heap.context, size);
+    void *memory = slab_alloc(&cluster->coordinator_slab, size);
     if (memory != NULL)
         cluster->coordinators_len += size;
     return memory;
@@ -183,7 +183,7 @@ static void coordinator_free(void *context, void *memory, size_t size)
     struct mock_cluster *cluster = context;
     if (memory != NULL)
         cluster->coordinators_len -= size;
-    rejoin_heap.free(rejoin_heap.context, memory, size);
+    slab_free(&cluster->coordinator_slab, memory, size);
 }
 
 static struct coordinator *open_coordinator(struct mock_cluster *cluster, int32_t partition)
@@ -736,6 +736,7 @@ void mock_free_coordinators(struct mock_cluster *cluster)
     for (int32_t i = 0; i < OFFSETS_PARTITION_COUNT; i++)
         if (cluster->coordinators[i].coord != NULL)
             rj_coord_destroy(cluster->coordinators[i].coord);
+    slab_release(&cluster->coordinator_slab);
     free(cluster->owned_table);
 }
 

@@ -9,6 +9,7 @@
 #include "mock/users.h"
 #include "rejoin/records.h"
 #include "support/memory.h"
+#include "support/slab.h"
 
 enum { OFFSETS_PARTITION_COUNT = 50, PEER_LEN = 64, UUID_TEXT_LEN = 22 };
 
@@ -152,6 +153,7 @@ struct mock_cluster {
     uint64_t last_connection_id;
     size_t held_len;         /* limits.held_len is about it */
     struct rj_allocator coordinator_allocator;
+    struct slab coordinator_slab; /* what it takes memory from */
     size_t coordinators_len;
     struct connection *buckets[1024];
     struct connection *dirty;

@@ -72,10 +72,10 @@ static struct rj_verdict judge(const struct rj_commit *commit)
 static void keep_session(const struct rj_commit *commit)
 {
     struct rj_group *group = commit->group;
-    struct rj_member *member = commit->member;
-    if (RJ_DOES(OC_SESSION, member != NULL
+    struct rj_identity *identity = commit->identity;
+    if (RJ_DOES(OC_SESSION, commit->member != NULL
                                 && (group->state == RJ_GROUP_STABLE || group->state == RJ_GROUP_PREPARING)))
-        rj_restart_session(group, member, member->session_timeout_ms);
+        rj_restart_session(group, identity, identity->session_timeout_ms);
 }
 
 void rj_fail_offset_commit(void *body, int16_t error) { rj_commit_fail(body, error); }
@@ -93,7 +93,8 @@ bool rj_offset_commit(const struct rj_call *call)
     const struct rj_offset_commit_request *request = call->body;
     struct rj_commit commit = {.call = call, .request = request, .producer_id = -1};
     commit.group = rj_group_find(call->coord, request->group_id);
-    commit.member = commit.group ? rj_member_find(commit.group, request->member_id) : NULL;
+    commit.identity = commit.group ? rj_identity_find(commit.group, request->member_id) : NULL;
+    commit.member = commit.identity ? commit.identity->member : NULL;
     commit.is_direct = call->is_assured && commit.group != NULL && call->coord->first_write == NULL;
     if (!rj_commit_begin(&commit, 0))
         return false;

@@ -217,7 +217,7 @@ static bool add(const struct rj_call *call, const struct facts *facts, struct rj
     park(call, group, member);
     bool has_five_minutes = RJ_DOES(TMR_NEW_MEMBER, true)
                             && (call->origin.version >= 4 || RJ_DOES(TMR_NEW_OLD_PROTO, true));
-    rj_restart_session(group, member, has_five_minutes ? coord->config.new_member_join_timeout_ms
+    rj_restart_session(group, member->identity, has_five_minutes ? coord->config.new_member_join_timeout_ms
                                                        : member->session_timeout_ms);
     if (RJ_WITHOUT(INIT_DELAY_CAP, group->state == RJ_GROUP_PREPARING && group->previous_state == RJ_GROUP_EMPTY))
         group->initial_remaining_ms = rj_group_rebalance_timeout_ms(group);
@@ -230,9 +230,9 @@ static void update(const struct rj_call *call, const struct facts *facts, struct
 {
     rj_member_set_protocols(facts->group, member, protocols);
     if (RJ_WITHOUT(TMR_REJOIN_NO_RESET, true))
-        rj_restart_session(facts->group, member, member->session_timeout_ms);
+        rj_restart_session(facts->group, member->identity, member->session_timeout_ms);
     member->rebalance_timeout_ms = facts->rebalance_timeout_ms;
-    member->session_timeout_ms = facts->request->session_timeout_ms;
+    rj_member_set_session_timeout(member, facts->request->session_timeout_ms);
     park(call, facts->group, member);
 }
 
@@ -329,14 +329,14 @@ static void apply_replacement(const struct rj_call *call, const struct facts *fa
         rj_answer_sync(group, member, RJ_KAFKA_FENCED_INSTANCE_ID, RJ_RULE_STATIC_REPLACE_OLD_SYNC);
     rj_member_rename(group, member, identity);
     member->is_new = false;
-    rj_restart_session(group, member, RJ_DOES(STATIC_REPLACE_TIMEOUTS, true) /* still the old timeout */
+    rj_restart_session(group, member->identity, RJ_DOES(STATIC_REPLACE_TIMEOUTS, true) /* still the old timeout */
                                           ? member->session_timeout_ms
                                           : facts->request->session_timeout_ms);
     write->old_rebalance_timeout_ms = member->rebalance_timeout_ms;
     write->old_session_timeout_ms = member->session_timeout_ms;
     write->old_protocols = rj_member_swap_protocols(group, member, protocols);
     member->rebalance_timeout_ms = facts->rebalance_timeout_ms;
-    member->session_timeout_ms = facts->request->session_timeout_ms;
+    rj_member_set_session_timeout(member, facts->request->session_timeout_ms);
     park(call, group, member);
     struct rj_cause cause = {RJ_RULE_STATIC_PREPARING, identity->node.key};
     enum rj_outcome outcome = RJ_OUTCOME_NONE;

@@ -11,14 +11,16 @@
 struct facts {
     const struct rj_heartbeat_request *request;
     struct rj_group *group;
-    struct rj_member *member;
+    struct rj_identity *identity; /* NULL: the group does not know the id */
+    struct rj_member *member;     /* NULL: not in the group */
 };
 
 static struct facts look_up(const struct rj_call *call)
 {
     struct facts facts = {.request = call->body};
     facts.group = rj_group_find(call->coord, facts.request->group_id);
-    facts.member = facts.group ? rj_member_find(facts.group, facts.request->member_id) : NULL;
+    facts.identity = facts.group ? rj_identity_find(facts.group, facts.request->member_id) : NULL;
+    facts.member = facts.identity ? facts.identity->member : NULL;
     return facts;
 }
 
@@ -33,19 +35,13 @@ static struct rj_verdict judge_broker(const struct rj_call *call, const struct f
     return RJ_ACCEPTED;
 }
 
-static bool is_promised(const struct facts *facts)
-{
-    const struct rj_identity *identity = rj_identity_find(facts->group, facts->request->member_id);
-    return identity != NULL && identity->is_pending;
-}
-
 static struct rj_verdict judge_member(const struct facts *facts)
 {
     const struct rj_heartbeat_request *request = facts->request;
     RJ_REQUIRE(facts->group != NULL, HB_UNKNOWN_GROUP, UNKNOWN_MEMBER_ID);
     RJ_REQUIRE(facts->group->state != RJ_GROUP_DEAD, HB_DEAD, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(facts->group->state != RJ_GROUP_EMPTY, HB_EMPTY, UNKNOWN_MEMBER_ID);
-    if (RJ_WITHOUT(HB_PENDING_ID, is_promised(facts)))
+    if (RJ_WITHOUT(HB_PENDING_ID, facts->identity != NULL && facts->identity->is_pending))
         return RJ_ACCEPTED;
     struct rj_verdict verdict =
         rj_judge_member(facts->group, facts->member, request->member_id, request->group_instance_id,
@@ -114,6 +110,6 @@ bool rj_heartbeat(const struct rj_call *call)
         return false;
     bool is_fine = cell->admission == RJ_ADMIT_REFUSE || RJ_DOES_BY(cell->rule, true);
     if (facts.member != NULL && is_fine)
-        rj_restart_session(facts.group, facts.member, facts.member->session_timeout_ms);
+        rj_restart_session(facts.group, facts.identity, facts.identity->session_timeout_ms);
     return true;
 }

@@ -65,6 +65,9 @@ static void check_members(struct report *report, struct rj_group *group)
         pending_sync += identity->is_pending_sync;
         expect(report, identity->holds >= 0, "holds are not negative");
         expect(report,
+               identity->member == NULL || identity->session_timeout_ms == identity->member->session_timeout_ms,
+               "an identity has the session timeout of its member");
+        expect(report,
                identity->member != NULL || identity->is_pending || identity->is_pending_sync || identity->holds > 0
                    || identity->timer.place != 0,
                "an identity that nothing refers to is gone");
@@ -136,10 +139,10 @@ static void check_timers(struct report *report, const struct rj_timers *timers)
 {
     expect(report, timers->count <= timers->known, "a running timer is announced");
     for (uint32_t i = 1; i <= timers->count; i++) {
-        const struct rj_timer *timer = timers->heap[i];
-        expect(report, timer->place == i, "a timer knows its place");
-        expect(report, timer->queued_ms <= timer->deadline_ms, "a timer is not queued behind its time");
-        expect(report, i == 1 || timers->heap[i / 2]->queued_ms <= timer->queued_ms, "the heap is ordered");
+        const struct rj_queued *queued = &timers->heap[i];
+        expect(report, queued->timer->place == i, "a timer knows its place");
+        expect(report, queued->deadline_ms <= queued->timer->deadline_ms, "a timer is not queued behind its time");
+        expect(report, i == 1 || timers->heap[i / 2].deadline_ms <= queued->deadline_ms, "the heap is ordered");
     }
 }
 

@@ -9,6 +9,7 @@ struct rj_commit {
     const struct rj_call *call;
     const struct rj_offset_commit_request *request;
     struct rj_group *group;      /* NULL: does not exist */
+    struct rj_identity *identity; /* NULL: the group does not know the id */
     struct rj_member *member;    /* NULL: not in the group */
     /* Committed in this step, its records' result taken for granted: nothing has to be kept for a later one. */
     bool is_direct;

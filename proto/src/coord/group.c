@@ -280,7 +280,7 @@ void rj_group_destroy(struct rj_group *group)
 
 struct rj_identity *rj_identity_find(const struct rj_group *group, struct rj_string id)
 {
-    return rj_identity_of(rj_map_find(&group->identities, id, rj_member_hash(id)));
+    return rj_identity_of(rj_map_find(&group->identities, id, rj_mixed_hash(id)));
 }
 
 struct rj_identity *rj_identity_prepare(struct rj_group *group, struct rj_string id)
@@ -302,7 +302,7 @@ struct rj_identity *rj_identity_prepare(struct rj_group *group, struct rj_string
     memcpy(key, id.data, (size_t)id.len);
     identity->group = group;
     identity->timer.kind = RJ_TIMER_SESSION;
-    rj_map_insert(&group->identities, &identity->node, (struct rj_string){key, id.len}, rj_member_hash(id));
+    rj_map_insert(&group->identities, &identity->node, (struct rj_string){key, id.len}, rj_mixed_hash(id));
     return identity;
 }
 
@@ -423,11 +423,23 @@ static void count_protocols(struct rj_group *group, const struct rj_protocols *p
     group->topic_bytes += change * protocols->topic_bytes;
 }
 
+void rj_member_set_session_timeout(struct rj_member *member, int32_t session_timeout_ms)
+{
+    member->session_timeout_ms = member->identity->session_timeout_ms = session_timeout_ms;
+}
+
+static void set_identity(struct rj_group *group, struct rj_member *member, struct rj_identity *identity)
+{
+    member->identity = identity;
+    identity->member = member;
+    identity->session_timeout_ms = member->session_timeout_ms;
+    rj_map_insert(&group->members, &member->node, identity->node.key, rj_member_hash(identity->node.key));
+}
+
 void rj_member_add(struct rj_group *group, struct rj_member *member)
 {
     struct rj_identity *identity = member->identity;
-    identity->member = member;
-    rj_map_insert(&group->members, &member->node, identity->node.key, identity->node.hash);
+    set_identity(group, member, identity);
     if (member->instance.key.data != NULL)
         rj_map_insert(&group->instances, &member->instance, member->instance.key, rj_mixed_hash(member->instance.key));
     if (RJ_DOES(JOIN_FIRST_IS_LEADER, group->leader == NULL))
@@ -472,9 +484,7 @@ void rj_member_rename(struct rj_group *group, struct rj_member *member, struct r
     rj_identity_hold(old);
     rj_map_remove(&group->members, &member->node);
     old->member = NULL;
-    member->identity = identity;
-    identity->member = member;
-    rj_map_insert(&group->members, &member->node, identity->node.key, identity->node.hash);
+    set_identity(group, member, identity);
     if (RJ_DOES(STATIC_REPLACE_INHERIT, group->leader == old))
         rj_group_set_leader(group, identity);
     rj_identity_drop(old);

@@ -64,7 +64,7 @@ void rj_inspect(const struct rj_coord *coord, const struct rj_inspector *inspect
         if (rj_group_of(node)->exists)
             show_group(inspector, rj_group_of(node));
     for (uint32_t i = 1; inspector->timer != NULL && i <= coord->timers.count; i++)
-        show_timer(inspector, coord->timers.heap[i]);
+        show_timer(inspector, coord->timers.heap[i].timer);
 }
 
 bool rj_force_group_state(struct rj_coord *coord, struct rj_string group_id, enum rj_group_state state)

@@ -20,16 +20,22 @@ uint32_t rj_number_hash(uint64_t number)
     return (uint32_t)(number ^ number >> 33);
 }
 
+static uint64_t mix_word(uint64_t hash, const char *eight)
+{
+    uint64_t word;
+    memcpy(&word, eight, sizeof(word));
+    hash = (hash ^ word) * 0x2127599bf4325c37ull;
+    return hash ^ hash >> 29;
+}
+
 uint32_t rj_mixed_hash(struct rj_string key)
 {
     uint64_t hash = 0x9e3779b97f4a7c15ull + (uint64_t)(uint32_t)key.len;
     int32_t i = 0;
-    for (; i + 8 <= key.len; i += 8) {
-        uint64_t word;
-        memcpy(&word, key.data + i, sizeof(word));
-        hash = (hash ^ word) * 0x2127599bf4325c37ull;
-        hash ^= hash >> 29;
-    }
+    for (; i + 8 <= key.len; i += 8)
+        hash = mix_word(hash, key.data + i);
+    if (i < key.len && i > 0) /* the last eight again, for the rest among them */
+        return rj_number_hash(mix_word(hash, key.data + key.len - 8));
     for (; i < key.len; i++)
         hash = (hash ^ (uint8_t)key.data[i]) * 0x100000001b3ull;
     return rj_number_hash(hash);

@@ -94,7 +94,7 @@ void rj_answer_sync(struct rj_group *group, struct rj_member *member, int16_t er
     rj_reply(group->coord, &member->sync.origin, response, rule);
 }
 
-void rj_restart_session(struct rj_group *group, struct rj_member *member, int32_t timeout_ms)
+void rj_restart_session(struct rj_group *group, struct rj_identity *identity, int32_t timeout_ms)
 {
     const struct rj_member *other = group->leader ? group->leader->member : NULL;
     if (RJ_WITHOUT(SESSION_PER_MEMBER, other != NULL && other->session_timeout_ms != timeout_ms))
@@ -102,7 +102,7 @@ void rj_restart_session(struct rj_group *group, struct rj_member *member, int32_
     if (RJ_WITHOUT(SESSION_EXPIRY_NOT_EARLY, true))
         timeout_ms--;
     if (RJ_DOES(TMR_SESSION, true))
-        rj_timer_start(timers_of(group), &member->identity->timer, group->coord->now_ms, timeout_ms);
+        rj_timer_start(timers_of(group), &identity->timer, group->coord->now_ms, timeout_ms);
 }
 
 /* Kafka restarts the session of a member whose parked SyncGroup is answered, since an expiry in the meantime was
@@ -115,7 +115,7 @@ void rj_propagate_assignments(struct rj_group *group, int16_t error, enum rj_rul
             continue;
         rj_answer_sync(group, member, error, rule);
         if (RJ_DOES(SYNC_RESTART_SESSION, true))
-            rj_restart_session(group, member, member->session_timeout_ms);
+            rj_restart_session(group, member->identity, member->session_timeout_ms);
     }
 }
 
@@ -244,7 +244,7 @@ static bool answer_joined(struct rj_group *group)
         rj_answer_join(group, member, group->leader->node.key,
                        RJ_DOES(JOINC_RESPONSE_LEADER, member->identity == group->leader), false);
         if (RJ_DOES(JOINC_GENERATION, true))
-            rj_restart_session(group, member, member->session_timeout_ms);
+            rj_restart_session(group, member->identity, member->session_timeout_ms);
         member->is_new = false;
         rj_group_set_pending_sync(group, member->identity, true);
     }

@@ -29,7 +29,7 @@ enum rj_outcome rj_rebalance_or_complete(struct rj_group *group, struct rj_cause
 enum rj_outcome rj_complete_join(struct rj_group *group, struct rj_cause cause);
 void rj_reset_assignments(struct rj_group *group, int16_t error, enum rj_rule rule);
 void rj_propagate_assignments(struct rj_group *group, int16_t error, enum rj_rule rule);
-void rj_restart_session(struct rj_group *group, struct rj_member *member, int32_t timeout_ms);
+void rj_restart_session(struct rj_group *group, struct rj_identity *identity, int32_t timeout_ms);
 /* Removes a member whose parked JoinGroup, if any, gets UNKNOWN_MEMBER_ID with an empty id. */
 void rj_evict(struct rj_group *group, struct rj_member *member, enum rj_rule rule);
 

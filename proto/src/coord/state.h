@@ -56,14 +56,17 @@ struct rj_protocol_counter {
     int32_t votes, first_vote; /* during one vote */
 };
 
+/* What a heartbeat looks at stands first, and nothing of the member beyond it does: with thousands of members the cost of
+ * a heartbeat is that of bringing these bytes, and the id behind them, into the cache. */
 struct rj_identity {
-    struct rj_map_node node; /* by id in the group's identities */
-    struct rj_group *group;
-    struct rj_timer timer;   /* session, new member or promised id */
+    struct rj_map_node node;  /* by id in the group's identities */
     struct rj_member *member; /* NULL: not in the group */
-    int32_t holds;           /* writes that refer to it */
-    bool is_pending;         /* promised by MEMBER_ID_REQUIRED, not yet in the group */
-    bool is_pending_sync;    /* has not sent SyncGroup in this generation */
+    struct rj_timer timer;    /* session, new member or promised id */
+    int32_t session_timeout_ms; /* of the member */
+    int32_t holds;            /* writes that refer to it */
+    struct rj_group *group;
+    bool is_pending;          /* promised by MEMBER_ID_REQUIRED, not yet in the group */
+    bool is_pending_sync;     /* has not sent SyncGroup in this generation */
 };
 
 struct rj_member {
@@ -71,7 +74,8 @@ struct rj_member {
     struct rj_map_node instance; /* by instance id; key.data == NULL: dynamic */
     struct rj_identity *identity;
     struct rj_string client_id, client_host;
-    int32_t rebalance_timeout_ms, session_timeout_ms;
+    int32_t rebalance_timeout_ms;
+    int32_t session_timeout_ms; /* its identity has it too: rj_member_set_session_timeout */
     struct rj_protocols *protocols;
     struct rj_bytes assignment; /* its own allocation, or empty */
     struct rj_parked join, sync;

@@ -12,14 +12,15 @@ enum rj_timer_kind { RJ_TIMER_SESSION, RJ_TIMER_JOIN, RJ_TIMER_SYNC, RJ_TIMER_WR
 struct rj_timer {
     int64_t deadline_ms;
     uint64_t order; /* of scheduling */
-    int64_t queued_ms;
-    uint64_t queued_order;
     uint32_t place; /* in the heap, from 1; 0: not running */
     uint8_t kind;   /* enum rj_timer_kind: what it is embedded in */
 };
 
+/* The time and order that a timer had when it was last put right: never behind its own. */
+struct rj_queued { int64_t deadline_ms; uint64_t order; struct rj_timer *timer; };
+
 struct rj_timers {
-    struct rj_timer **heap; /* from 1 */
+    struct rj_queued *heap; /* from 1 */
     uint32_t count, room;
     uint32_t known; /* timers that exist, running or not: room for all of them is reserved */
     uint64_t next_order;

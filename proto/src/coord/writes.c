@@ -276,7 +276,7 @@ static void undo_replacement(struct rj_write *write)
     if (!group->exists || member == NULL)
         return;
     member->rebalance_timeout_ms = write->old_rebalance_timeout_ms;
-    member->session_timeout_ms = write->old_session_timeout_ms;
+    rj_member_set_session_timeout(member, write->old_session_timeout_ms);
     rj_member_set_protocols(group, member, write->old_protocols);
     write->old_protocols = NULL;
     if (member->join.waiting) { /* of a later JoinGroup: forgotten, unless the writes before it fail too */
@@ -287,7 +287,7 @@ static void undo_replacement(struct rj_write *write)
     }
     rj_answer_sync(group, member, RJ_KAFKA_FENCED_INSTANCE_ID, RJ_RULE_STATIC_REPLACE_OLD_SYNC);
     rj_member_rename(group, member, write->replaced);
-    rj_restart_session(group, member, member->session_timeout_ms);
+    rj_restart_session(group, member->identity, member->session_timeout_ms);
 }
 
 /* Unlike other refusals it names the group's generation, protocol and leader. */
