@@ -131,10 +131,12 @@ struct seen { uint64_t key; struct kept *newest; };
 
 struct compacting {
     struct log_tail *tail;
-    uint32_t *runs;       /* where they stand */
+    uint32_t *runs;       /* where they stand, oldest first, but for repeated ones */
+    uint32_t run_count, record_count; /* of those */
+    uint32_t *shapes;     /* by hash: 1 + where a run with these names and partitions stands */
     uint32_t *names;      /* by hash: 1 + index of a run with that group and topic */
     struct seen *seen;    /* by hash of name and partition */
-    uint32_t name_mask, seen_mask;
+    uint32_t shape_mask, name_mask, seen_mask;
 };
 
 static uint32_t mask_for(uint32_t count)
@@ -147,18 +149,88 @@ static uint32_t mask_for(uint32_t count)
 
 static uint32_t hash_of(uint64_t number) { return (uint32_t)(number * 0x9e3779b97f4a7c15u >> 32); }
 
+static uint64_t mixed(uint64_t hash, uint64_t more)
+{
+    hash = (hash ^ more) * 0x2127599bf4325c37u;
+    return hash ^ hash >> 29;
+}
+
 static uint64_t hash_names(const struct run *run)
 {
-    const uint8_t *at = (const uint8_t *)(run + 1);
+    const uint64_t *eights = (const void *)(run + 1);
     uint64_t hash = run->group_len;
-    for (size_t i = 0; i < names_len(run); i += 8) {
-        uint64_t eight;
-        memcpy(&eight, at + i, sizeof(eight));
-        hash = (hash ^ eight) * 0x2127599bf4325c37u;
-        hash ^= hash >> 29;
-    }
+    for (size_t i = 0; i < names_len(run) / 8; i++)
+        hash = mixed(hash, eights[i]);
     return hash;
 }
+
+static bool same_names(const struct run *a, const struct run *b)
+{
+    if (a->group_len != b->group_len || a->topic_len != b->topic_len)
+        return false;
+    const uint64_t *of_a = (const void *)(a + 1), *of_b = (const void *)(b + 1);
+    for (size_t i = 0; i < names_len(a) / 8; i++)
+        if (of_a[i] != of_b[i])
+            return false;
+    return true;
+}
+
+/* ---- Repeated runs */
+
+static uint64_t hash_shape(struct run *run)
+{
+    uint64_t hash = hash_names(run);
+    struct kept *kept = first_kept(run);
+    for (uint32_t i = 0; i < run->record_count; i++, kept = next_kept(kept))
+        hash = mixed(hash, (uint32_t)kept->partition);
+    return hash;
+}
+
+static bool same_shape(struct run *a, struct run *b)
+{
+    if (a->record_count != b->record_count || !same_names(a, b))
+        return false;
+    struct kept *of_a = first_kept(a), *of_b = first_kept(b);
+    for (uint32_t i = 0; i < a->record_count; i++, of_a = next_kept(of_a), of_b = next_kept(of_b))
+        if (of_a->partition != of_b->partition)
+            return false;
+    return true;
+}
+
+static bool is_repeated(const struct compacting *compacting, uint32_t at)
+{
+    struct run *run = run_at(compacting->tail, at);
+    for (uint32_t place = hash_of(hash_shape(run));; place++) {
+        uint32_t *slot = &compacting->shapes[place & compacting->shape_mask];
+        if (*slot == 0) {
+            *slot = at + 1;
+            return false;
+        }
+        if (same_shape(run, run_at(compacting->tail, *slot - 1)))
+            return true;
+    }
+}
+
+/* Lists the runs without those whose keys are just those of a newer one: most, as members commit what is assigned to
+ * them over and over. */
+static void list_runs(struct compacting *compacting)
+{
+    const struct log_tail *tail = compacting->tail;
+    for (uint32_t i = 0, at = 0; i < tail->run_count; at += run_at(tail, at)->len)
+        compacting->runs[i++] = at;
+    uint32_t first = tail->run_count;
+    for (uint32_t i = tail->run_count; i-- > 0;) {
+        uint32_t at = compacting->runs[i];
+        if (is_repeated(compacting, at))
+            continue;
+        compacting->runs[--first] = at;
+        compacting->record_count += run_at(tail, at)->record_count;
+    }
+    compacting->run_count = tail->run_count - first;
+    memmove(compacting->runs, compacting->runs + first, compacting->run_count * sizeof(*compacting->runs));
+}
+
+/* ---- Records one by one */
 
 /* A number that stands for the run's group and topic. */
 static uint32_t name_of(struct compacting *compacting, uint32_t index)
@@ -169,8 +241,7 @@ static uint32_t name_of(struct compacting *compacting, uint32_t index)
         if (*slot == 0)
             *slot = index + 1;
         const struct run *other = run_at(compacting->tail, compacting->runs[*slot - 1]);
-        if (other == run || (other->group_len == run->group_len && other->topic_len == run->topic_len &&
-                             memcmp(other + 1, run + 1, (size_t)run->group_len + run->topic_len) == 0))
+        if (other == run || same_names(other, run))
             return *slot;
     }
 }
@@ -228,7 +299,7 @@ static void drop_superseded(struct compacting *compacting)
     struct log_tail *tail = compacting->tail;
     uint8_t *at = tail->bytes;
     uint32_t run_count = 0, record_count = 0;
-    for (uint32_t i = 0; i < tail->run_count; i++) {
+    for (uint32_t i = 0; i < compacting->run_count; i++) {
         uint32_t left;
         at = move_run(run_at(tail, compacting->runs[i]), at, &left);
         run_count += left > 0;
@@ -244,21 +315,25 @@ static void compact(struct log *log)
 {
     struct log_tail *tail = log->tail;
     uint32_t before_len = tail->len;
-    struct compacting compacting = {.tail = tail, .name_mask = mask_for(tail->run_count),
-                                    .seen_mask = mask_for(tail->record_count)};
+    struct compacting compacting = {.tail = tail, .shape_mask = mask_for(tail->run_count)};
     compacting.runs = malloc(tail->run_count * sizeof(*compacting.runs));
-    compacting.names = calloc(compacting.name_mask + 1, sizeof(*compacting.names));
-    compacting.seen = calloc(compacting.seen_mask + 1, sizeof(*compacting.seen));
-    if (compacting.runs != NULL && compacting.names != NULL && compacting.seen != NULL) {
-        for (uint32_t i = 0, at = 0; i < tail->run_count; at += run_at(tail, at)->len)
-            compacting.runs[i++] = at;
-        for (uint32_t i = tail->run_count; i-- > 0;)
+    compacting.shapes = calloc(compacting.shape_mask + 1, sizeof(*compacting.shapes));
+    if (compacting.runs != NULL && compacting.shapes != NULL) {
+        list_runs(&compacting);
+        compacting.name_mask = mask_for(compacting.run_count);
+        compacting.seen_mask = mask_for(compacting.record_count);
+        compacting.names = calloc(compacting.name_mask + 1, sizeof(*compacting.names));
+        compacting.seen = calloc(compacting.seen_mask + 1, sizeof(*compacting.seen));
+    }
+    if (compacting.names != NULL && compacting.seen != NULL) {
+        for (uint32_t i = compacting.run_count; i-- > 0;)
             mark_superseded(&compacting, i);
         drop_superseded(&compacting);
         log->bytes_len -= before_len - tail->len;
         tail->cluster->records_len -= before_len - tail->len;
     }
     free(compacting.runs);
+    free(compacting.shapes);
     free(compacting.names);
     free(compacting.seen);
 }
