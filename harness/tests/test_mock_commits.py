@@ -137,8 +137,9 @@ def as_commit(key, value):
 class World:
     """What was committed to groups of one partition, in the order of the log."""
 
-    def __init__(self, group_count, seed):
+    def __init__(self, group_count, seed, partitions, at_once):
         self.random = random.Random(seed)
+        self.partitions, self.at_once = partitions, at_once  # of a topic; that a commit may name
         names = (f"group-{i}" for i in range(1000000))
         first = next(names)
         self.partition = partition_of(first)
@@ -153,10 +154,10 @@ class World:
         made = []
         for _ in range(count):
             topics = []
-            for name in self.random.sample(["t", "u"], self.random.choice([1, 1, 2])):
-                partitions = [(self.random.randrange(3), self.random.randrange(1 << 40), self.random.choice([-1, 7]),
+            for name in self.random.sample(["v", "u"], self.random.choice([1, 1, 2])):
+                partitions = [(self.random.randrange(self.partitions), self.random.randrange(1 << 40), self.random.choice([-1, 7]),
                                "m" * self.random.choice([0, 0, 1, 9, 30]))
-                              for _ in range(self.random.randrange(1, 7))]
+                              for _ in range(self.random.randrange(1, self.at_once + 1))]
                 topics.append((name, partitions))
             group = self.random.choice(self.groups)
             made.append((group, topics))
@@ -211,11 +212,11 @@ def check_move(mock, connection, control, world):
         assert offsets_of(connection, group) == wanted, group
 
 
-def every_commit_can_be_read(seed, group_count, rounds, a_round):
+def every_commit_can_be_read(seed, group_count, rounds, a_round, partitions=3, at_once=6):
     """A few commits are read as they were made; of many the newest of each key, at their offsets."""
-    world = World(group_count, seed)
+    world = World(group_count, seed, partitions, at_once)
     with tempfile.TemporaryDirectory() as folder, \
-            Mock("--topic", "u:3", "--control", f"{folder}/control") as mock, mock.connect() as connection:
+            Mock("--topic", f"u:{partitions}", "--topic", f"v:{partitions}", "--control", f"{folder}/control") as mock, mock.connect() as connection:
         for count in a_round[:rounds]:
             send_commits(connection, world.commits(count))
             kept = world.check_log(connection)
@@ -232,6 +233,9 @@ def main():
     written, kept = every_commit_can_be_read(2, 40, 2, [1800, 100])
     assert kept < written, (written, kept)
     every_commit_can_be_read(3, 400, 1, [1800])  # more than the tail may hold
+    # Many that differ in the group alone, or in the partition alone, so that their hashes meet.
+    every_commit_can_be_read(4, 80, 1, [5000], 3, 1)
+    every_commit_can_be_read(5, 1, 1, [5000], 200, 1)
 
 
 if __name__ == "__main__":
