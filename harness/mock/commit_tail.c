@@ -66,11 +66,11 @@ static bool same_text(struct rj_string a, struct rj_string b)
     return (a.data == b.data && a.len == b.len) || rj_string_equal(a, b);
 }
 
-static bool goes_on(const struct rj_offsets_record *before, const struct rj_offsets_record *record)
+static bool is_of_topic(const struct rj_offsets_record *record, struct rj_string name, struct rj_uuid id)
 {
-    const struct rj_offset_commit_key *a = before->key, *b = record->key;
-    const struct rj_offset_commit_value *of_a = before->value, *of_b = record->value;
-    return same_text(a->topic, b->topic) && rj_uuid_equal(&of_a->topic_id, &of_b->topic_id);
+    const struct rj_offset_commit_key *key = record->key;
+    const struct rj_offset_commit_value *value = record->value;
+    return same_text(key->topic, name) && rj_uuid_equal(&value->topic_id, &id);
 }
 
 static uint8_t *begin_run(uint8_t *at, const struct log *log, const struct rj_append *append, int32_t first)
@@ -104,14 +104,18 @@ void mock_tail_add(struct log *log, const struct rj_append *append)
 {
     struct log_tail *tail = log->tail;
     uint8_t *start = tail->bytes + tail->len, *at = start;
-    for (int32_t i = 0; i < append->record_count;) {
+    const struct rj_offsets_record *const records = append->records;
+    const int32_t count = append->record_count;
+    for (int32_t i = 0; i < count;) {
         struct run *run = (struct run *)(void *)at;
         int32_t first = i;
+        const struct rj_string name = ((const struct rj_offset_commit_key *)records[i].key)->topic;
+        const struct rj_uuid id = ((const struct rj_offset_commit_value *)records[i].value)->topic_id;
         at = begin_run(at, log, append, first);
         do {
-            at = add_record(at, &append->records[i], i);
+            at = add_record(at, &records[i], i);
             i++;
-        } while (i < append->record_count && goes_on(&append->records[first], &append->records[i]));
+        } while (i < count && is_of_topic(&records[i], name, id));
         run->record_count = (uint32_t)(i - first);
         run->len = (uint32_t)(at - (uint8_t *)run);
         tail->run_count++;

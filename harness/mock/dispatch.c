@@ -153,13 +153,23 @@ static void answer_unknown_api_versions(struct connection *connection)
     mock_answer_connection(connection, response, RJ_RULE_NONE);
 }
 
+/* All but the room for its texts. */
+static void clear_fault(struct rj_fault *fault)
+{
+    fault->err = RJ_OK;
+    fault->offset = 0;
+    fault->api_key = fault->version = -1;
+    fault->field[0] = fault->found[0] = fault->expected[0] = '\0';
+}
+
 /* Header and body. false: the frame is dealt with. */
 static bool decode_frame(struct connection *connection, struct rj_bytes bytes)
 {
     struct mock_cluster *cluster = connection->cluster;
     struct request *request = &connection->request;
     struct rj_request_frame frame = {.api_key = -1, .version = -1};
-    struct rj_fault fault = {.api_key = -1, .version = -1};
+    struct rj_fault fault;
+    clear_fault(&fault);
     enum rj_err err = rj_decode_request_header(bytes, &frame, &cluster->arena, &fault);
     *request = (struct request){
         .cluster = cluster, .connection = connection, .broker_id = connection->broker_id, .api_key = frame.api_key,
@@ -189,11 +199,14 @@ static bool decode_frame(struct connection *connection, struct rj_bytes bytes)
     return true;
 }
 
+static bool is_watched(const struct mock_cluster *cluster)
+{
+    return cluster->observers != NULL || cluster->faults != NULL || cluster->interposer.request != NULL;
+}
+
 static struct mock_verdict judge_request(struct mock_cluster *cluster, const struct request *request)
 {
     struct mock_verdict verdict = {.action = MOCK_PASS};
-    if (cluster->observers == NULL && cluster->faults == NULL && cluster->interposer.request == NULL)
-        return verdict;
     struct mock_frame frame;
     mock_frame_of_request(request, &frame);
     mock_tell_frame(cluster, &frame);
@@ -285,7 +298,7 @@ void mock_process_frame(struct connection *connection, struct rj_bytes bytes, bo
     cluster->depth++;
     connection->verdict = (struct mock_verdict){.action = MOCK_PASS};
     if (may_look_at(connection, bytes) && decode_frame(connection, bytes)) {
-        if (!was_judged)
+        if (!was_judged && is_watched(cluster))
             connection->verdict = judge_request(cluster, &connection->request);
         if (connection->sasl != NULL && !mock_sasl_admits(connection)) {
             /* it is closing */

@@ -155,8 +155,8 @@ class World:
         for _ in range(count):
             topics = []
             for name in self.random.sample(["v", "u"], self.random.choice([1, 1, 2])):
-                partitions = [(self.random.randrange(self.partitions), self.random.randrange(1 << 40), self.random.choice([-1, 7]),
-                               "m" * self.random.choice([0, 0, 1, 9, 30]))
+                partitions = [(self.random.randrange(self.partitions), self.random.randrange(1 << 40),
+                               self.random.choice([-1, 7]), "m" * self.random.choice([0, 0, 1, 9, 30]))
                               for _ in range(self.random.randrange(1, self.at_once + 1))]
                 topics.append((name, partitions))
             group = self.random.choice(self.groups)
@@ -215,8 +215,9 @@ def check_move(mock, connection, control, world):
 def every_commit_can_be_read(seed, group_count, rounds, a_round, partitions=3, at_once=6):
     """A few commits are read as they were made; of many the newest of each key, at their offsets."""
     world = World(group_count, seed, partitions, at_once)
+    topics = ["--topic", f"u:{partitions}", "--topic", f"v:{partitions}"]
     with tempfile.TemporaryDirectory() as folder, \
-            Mock("--topic", f"u:{partitions}", "--topic", f"v:{partitions}", "--control", f"{folder}/control") as mock, mock.connect() as connection:
+            Mock(*topics, "--control", f"{folder}/control") as mock, mock.connect() as connection:
         for count in a_round[:rounds]:
             send_commits(connection, world.commits(count))
             kept = world.check_log(connection)

@@ -2,6 +2,7 @@
 #include "rejoin/conn.h"
 
 #include "codec/path.h"
+#include "codec/plan.h"
 #include "codec/wire.h"
 
 enum { UNSUPPORTED_VERSION = 35, REQUEST_HEADER_FIXED_LEN = 8 };
@@ -40,32 +41,29 @@ static bool read_usual_header(struct rj_bytes frame, int16_t header_version, str
     return true;
 }
 
-enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,
-                                     struct rj_fault *fault)
+/* A header that is too short, or of an API or a version that is none. */
+static NEVER_INLINE enum rj_err refuse_header(struct rj_bytes frame, const struct rj_request_frame *request,
+                                              struct rj_fault *fault)
 {
-    *request = (struct rj_request_frame){.api_key = -1, .version = -1};
     struct place place = {&rj_request_header_schema, 0, fault};
+    struct path path = {NULL, "requestApiKey", -1};
     if (frame.len < REQUEST_HEADER_FIXED_LEN) {
-        struct path path = {NULL, frame.len < 2 ? "requestApiKey" : frame.len < 4 ? "requestApiVersion"
-                                                                                  : "correlationId", -1};
+        if (frame.len >= 2)
+            path.name = frame.len < 4 ? "requestApiVersion" : "correlationId";
         return rj_fault_set_number(&place, RJ_ERR_SHORT, 0, &path, "bytes: ", frame.len,
                                    "a header of at least 8 bytes");
     }
-    request->api_key = (int16_t)get_u16(frame.data);
-    request->version = (int16_t)get_u16(frame.data + 2);
-    request->correlation_id = (int32_t)get_u32(frame.data + 4);
-    request->schema = rj_request_schema(request->api_key);
-    struct path path = {NULL, "requestApiKey", -1};
     if (request->schema == NULL)
         return rj_fault_set_number(&place, RJ_ERR_API, 0, &path, "API key ", request->api_key, "an API key of Kafka's");
     place = (struct place){request->schema, request->version, fault};
     path.name = "requestApiVersion";
-    if (!rj_in_range(request->schema->versions, request->version))
-        return rj_fault_set_number(&place, RJ_ERR_VERSION, 2, &path, "version ", request->version,
-                                "a version of this API");
-    int16_t header_version = request->version >= request->schema->flexible_from ? 2 : 1;
-    if (read_usual_header(frame, header_version, request))
-        return RJ_OK;
+    return rj_fault_set_number(&place, RJ_ERR_VERSION, 2, &path, "version ", request->version, "a version of this API");
+}
+
+static NEVER_INLINE enum rj_err walk_header(struct rj_bytes frame, int16_t header_version,
+                                            struct rj_request_frame *request, struct rj_arena *arena,
+                                            struct rj_fault *fault)
+{
     struct rj_request_header header;
     enum rj_err err = rj_decode_prefix(&rj_request_header_schema, header_version, frame, arena, &header,
                                        &request->body_offset, fault);
@@ -75,6 +73,23 @@ enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_fr
         fault->version = request->version;
     }
     return err;
+}
+
+enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,
+                                     struct rj_fault *fault)
+{
+    *request = (struct rj_request_frame){.api_key = -1, .version = -1};
+    if (frame.len < REQUEST_HEADER_FIXED_LEN)
+        return refuse_header(frame, request, fault);
+    request->api_key = (int16_t)get_u16(frame.data);
+    request->version = (int16_t)get_u16(frame.data + 2);
+    request->correlation_id = (int32_t)get_u32(frame.data + 4);
+    request->schema = rj_request_schema(request->api_key);
+    if (request->schema == NULL || !rj_in_range(request->schema->versions, request->version))
+        return refuse_header(frame, request, fault);
+    int16_t header_version = request->version >= request->schema->flexible_from ? 2 : 1;
+    return read_usual_header(frame, header_version, request) ? RJ_OK
+                                                             : walk_header(frame, header_version, request, arena, fault);
 }
 
 enum rj_err rj_decode_request_body(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,
