@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every scenario on the core in virtual time, and side by side on mocks over TCP; and that `rejoin run` notices what is
-# wrong: on both targets, with the exit codes of ARCHITECTURE's table.
+# Every scenario on the core in virtual time as each Kafka that they know, and side by side on mocks over TCP; and that
+# `rejoin run` notices what is wrong: on both targets, with the exit codes of ARCHITECTURE's table.
 set -euo pipefail
 rejoin=$1
 folder=$(mktemp -d)
@@ -41,5 +41,7 @@ grep -qxF 'm1 > JoinGroup < MEMBER_ID_REQUIRED memberId=$m1 !join-new-dynamic-v4
 grep -qxF 'm1 > Heartbeat < UNKNOWN_MEMBER_ID !hb-empty' "$folder/test.scn"
 "$rejoin" run "$folder/test.scn" >/dev/null
 
-timeout 120 "$rejoin" run harness/scenarios
+for version in 3.9 4.1 4.2; do
+  timeout 120 "$rejoin" run --kafka-version $version harness/scenarios
+done
 timeout 240 "$rejoin" run --target mock --longest 10s harness/scenarios

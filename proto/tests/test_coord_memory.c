@@ -119,15 +119,26 @@ static int commit_simple(struct coord_world *world, const struct pair *pair)
     return send_commit(world, "", -1, 7);
 }
 
+static int send_txn_commit(struct coord_world *world, const char *group_id, int32_t generation_id)
+{
+    struct rj_txn_offset_commit_request_partition partition = {.committed_offset = 5, .committed_leader_epoch = -1};
+    struct rj_txn_offset_commit_request_topic topic = {.name = str("t"), .partitions = {&partition, 1}};
+    struct rj_txn_offset_commit_request request = {.transactional_id = str("x"), .group_id = str(group_id),
+                                                   .producer_id = 7, .generation_id = generation_id,
+                                                   .member_id = str(""), .topics = {&topic, 1}};
+    return send_request(world, 28, 3, &request);
+}
+
 static int txn_commit(struct coord_world *world, const struct pair *pair)
 {
     (void)pair;
-    struct rj_txn_offset_commit_request_partition partition = {.committed_offset = 5, .committed_leader_epoch = -1};
-    struct rj_txn_offset_commit_request_topic topic = {.name = str("t"), .partitions = {&partition, 1}};
-    struct rj_txn_offset_commit_request request = {.transactional_id = str("x"), .group_id = str("g"),
-                                                   .producer_id = 7, .generation_id = -1, .member_id = str(""),
-                                                   .topics = {&topic, 1}};
-    return send_request(world, 28, 3, &request);
+    return send_txn_commit(world, "g", -1);
+}
+
+static int txn_commit_refused(struct coord_world *world, const struct pair *pair)
+{
+    (void)pair;
+    return send_txn_commit(world, "other", 1);
 }
 
 static int fetch(struct coord_world *world, const struct pair *pair)
@@ -171,17 +182,21 @@ static const struct attempt attempts[] = {
     {"commit", RJ_GROUP_STABLE, commit},
     {"commit to an empty group", RJ_GROUP_EMPTY, commit_simple},
     {"transactional commit", RJ_GROUP_STABLE, txn_commit},
+    {"transactional commit that is refused, and leaves a group behind in 3.9", RJ_GROUP_STABLE, txn_commit_refused},
     {"fetch", RJ_GROUP_STABLE, fetch},
     {"delete a group", RJ_GROUP_EMPTY, delete_group},
     {"delete offsets", RJ_GROUP_EMPTY, delete_offsets},
 };
 
 /* What a run without failures answers. */
-static int run(const struct attempt *attempt, bool assures, int64_t fail_at, struct snapshot *before, struct snapshot *after,
-               enum rj_rule *rule, int64_t *calls)
+static int run(const struct attempt *attempt, const char *release, bool assures, int64_t fail_at, struct snapshot *before,
+               struct snapshot *after, enum rj_rule *rule, int64_t *calls)
 {
     struct coord_world world;
-    coord_world_open(&world, NULL);
+    struct rj_config config;
+    assert_true(rj_config_for_release(&config, str(release)));
+    config.group_initial_rebalance_delay_ms = 0;
+    coord_world_open(&world, &config);
     struct pair pair = bring_to(&world, attempt->state);
     if (attempt->state == RJ_GROUP_EMPTY)
         assert_int_equal(send_commit(&world, "", -1, 3), 0);
@@ -198,16 +213,16 @@ static int run(const struct attempt *attempt, bool assures, int64_t fail_at, str
     return error;
 }
 
-static int fail_every_allocation(bool assures)
+static int fail_every_allocation(const char *release, bool assures)
 {
     int refused = 0;
     for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
         struct snapshot before, after, fine;
         enum rj_rule rule;
         int64_t calls, unused;
-        int usual = run(&attempts[i], assures, 0, &before, &fine, &rule, &calls);
+        int usual = run(&attempts[i], release, assures, 0, &before, &fine, &rule, &calls);
         for (int64_t fail_at = 1; fail_at <= calls; fail_at++) {
-            int error = run(&attempts[i], assures, fail_at, &before, &after, &rule, &unused);
+            int error = run(&attempts[i], release, assures, fail_at, &before, &after, &rule, &unused);
             if (rule == RJ_RULE_LIMIT_MEMORY) {
                 assert_int_equal(error, RJ_KAFKA_COORDINATOR_NOT_AVAILABLE);
                 assert_string_equal(before.text, after.text);
@@ -226,8 +241,9 @@ static int fail_every_allocation(bool assures)
 static void every_allocation(void **context)
 {
     (void)context;
-    assert_true(fail_every_allocation(false) >= 30);
-    assert_true(fail_every_allocation(true) >= 28);
+    assert_true(fail_every_allocation("4.1", false) >= 30);
+    assert_true(fail_every_allocation("4.1", true) >= 28);
+    assert_true(fail_every_allocation("3.9", false) >= 32);
 }
 
 static void every_allocation_of_creation(void **context)

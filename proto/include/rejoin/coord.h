@@ -23,9 +23,13 @@ struct rj_behaviour {
     bool unstable_plain_offsets;           /* Scala: 88 also for plain commits that are not replicated yet */
     bool list_groups_partial_while_loading; /* Scala: 14 together with the groups at hand; Java: 14 and none */
     bool member_id_required;               /* since 2.2 (KIP-394) */
+    bool pending_leave_rebalances;         /* Java: a promised member id that leaves starts a rebalance as a member does;
+                                            * Scala: it is only forgotten, and no longer waited for */
     bool groups_have_configs;              /* since 4.0: DESCRIBE_CONFIGS and ALTER_CONFIGS are operations on a group */
-    int16_t txn_unknown_group_error;       /* of a TxnOffsetCommit that names a generation of a group that does not
-                                            * exist: 25 in the Scala coordinator, which makes the group first, 22 */
+    int16_t commit_unknown_group_error;    /* of an OffsetCommit from version 9 on that names a generation of a group
+                                            * that does not exist: 22 (as before version 9) in the Scala coordinator, 69 */
+    bool txn_makes_group_first;            /* Scala: a TxnOffsetCommit makes its group before it is judged: one with a
+                                            * generation gets 25 and leaves an Empty group behind; Java: 22 and none */
     bool offsets_with_topic_id;            /* since 4.1: offsets are written as version 4 of their record */
 };
 

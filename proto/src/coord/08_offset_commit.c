@@ -27,10 +27,11 @@ static struct rj_verdict judge_broker(const struct rj_commit *commit)
 static struct rj_verdict judge_no_group(const struct rj_commit *commit)
 {
     bool anonymous = RJ_DOES(OC_NOGROUP_SIMPLE, commit->request->generation_id_or_member_epoch < 0);
-    if (commit->call->origin.version >= 9)
-        RJ_REQUIRE(anonymous, OC_NOGROUP_GENERATION, GROUP_ID_NOT_FOUND);
-    RJ_REQUIRE(anonymous, OC_NOGROUP_GENERATION, ILLEGAL_GENERATION);
-    return RJ_ACCEPTED;
+    if (RJ_HOLDS(OC_NOGROUP_GENERATION, anonymous))
+        return RJ_ACCEPTED;
+    int16_t error = commit->call->origin.version >= 9 ? commit->call->coord->config.behaviour.commit_unknown_group_error
+                                                      : RJ_KAFKA_ILLEGAL_GENERATION;
+    return (struct rj_verdict){RJ_RULE_OC_NOGROUP_GENERATION, error};
 }
 
 static bool is_anonymous(const struct rj_offset_commit_request *request)

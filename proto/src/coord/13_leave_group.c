@@ -65,7 +65,8 @@ static struct rj_verdict judge_leaver(const struct rj_group *group, const leaver
                                                 RJ_RULE_LEAVE_UNKNOWN_MEMBER});
 }
 
-static void remove_leaver(struct rj_group *group, const leaver *who)
+/* Whether it was a member, rather than a promised id. */
+static bool remove_leaver(struct rj_group *group, const leaver *who)
 {
     struct rj_timers *timers = &group->coord->timers;
     struct rj_identity *identity = rj_identity_find(group, who->member_id);
@@ -75,11 +76,12 @@ static void remove_leaver(struct rj_group *group, const leaver *who)
         rj_timer_cancel(timers, &identity->timer);
         rj_group_set_pending(group, identity, false);
         rj_identity_forget_if_idle(identity);
-        return;
+        return false;
     }
     if (RJ_DOES(TMR_SESSION_CANCEL_ON_REMOVAL, true))
         rj_timer_cancel(timers, &member->identity->timer);
     rj_evict(group, member, RJ_RULE_LEAVE_PARKED_JOIN);
+    return true;
 }
 
 static size_t room_for(const struct facts *facts)
@@ -150,7 +152,7 @@ static bool is_repeated(const struct facts *facts, int32_t i)
 /* One batch is at most one rebalance (leave-then-rebalance). */
 static enum rj_outcome apply(const struct facts *facts, struct rj_write *write)
 {
-    bool anybody = false;
+    bool anybody = false, rebalances = facts->group && facts->group->coord->config.behaviour.pending_leave_rebalances;
     struct rj_cause cause = {RJ_RULE_LEAVE_THEN_REBALANCE, RJ_NULL_STRING};
     for (int32_t i = 0; i < leaver_count(facts); i++) {
         leaver who = leaver_at(facts, i);
@@ -162,13 +164,13 @@ static enum rj_outcome apply(const struct facts *facts, struct rj_write *write)
         add_result(write, facts, &who, verdict);
         if (verdict.rule != RJ_RULE_NONE || RJ_WITHOUT(LEAVE_DUPLICATE, is_repeated(facts, i)))
             continue;
-        remove_leaver(facts->group, &who);
+        rebalances = remove_leaver(facts->group, &who) || rebalances;
         anybody = true;
     }
     if (RJ_DOES(LEAVE_ALL_FAILED, !anybody) || facts->group->state == RJ_GROUP_EMPTY
         || !RJ_DOES(LEAVE_THEN_REBALANCE, true))
         return RJ_OUTCOME_NONE;
-    return rj_rebalance_or_complete(facts->group, cause);
+    return rebalances ? rj_rebalance_or_complete(facts->group, cause) : rj_maybe_complete_join(facts->group, cause);
 }
 
 bool rj_leave_group(const struct rj_call *call)

@@ -36,7 +36,9 @@ static struct rj_verdict judge(const struct rj_commit *commit)
     if (verdict.rule != RJ_RULE_NONE)
         return verdict;
     if (!RJ_HOLDS(TOC_CHECKS, group != NULL || request->generation_id_or_member_epoch < 0))
-        return (struct rj_verdict){RJ_RULE_TOC_CHECKS, commit->call->coord->config.behaviour.txn_unknown_group_error};
+        return (struct rj_verdict){RJ_RULE_TOC_CHECKS, commit->call->coord->config.behaviour.txn_makes_group_first
+                                                           ? RJ_KAFKA_UNKNOWN_MEMBER_ID
+                                                           : RJ_KAFKA_ILLEGAL_GENERATION};
     if (group == NULL)
         return RJ_ACCEPTED;
     RJ_REQUIRE(group->state != RJ_GROUP_DEAD, OC_DEAD, COORDINATOR_NOT_AVAILABLE);
@@ -153,6 +155,20 @@ static bool accept(struct rj_commit *commit)
     return true;
 }
 
+/* The group that the Scala coordinator makes before it looks for the member: without a record, so that it is committed
+ * as it is. Not where the deletion of an earlier one is on its way. */
+static bool leave_group_behind(const struct rj_commit *commit)
+{
+    struct rj_group *group = rj_group_prepare(commit->call->coord, commit->request->group_id);
+    if (group == NULL)
+        return false;
+    if (group->deleted_by != 0 || group->past != NULL)
+        return true;
+    rj_group_open(group);
+    group->is_committed = true;
+    return true;
+}
+
 bool rj_txn_offset_commit(const struct rj_call *call)
 {
     const struct rj_txn_offset_commit_request *request = call->body;
@@ -173,6 +189,11 @@ bool rj_txn_offset_commit(const struct rj_call *call)
         verdict = judge(&commit);
         if (commit.forwarded_count > 0 && verdict.rule == RJ_RULE_NONE)
             return accept(&commit);
+        if (commit.forwarded_count > 0 && commit.group == NULL && verdict.rule == RJ_RULE_TOC_CHECKS
+            && call->coord->config.behaviour.txn_makes_group_first && !leave_group_behind(&commit)) {
+            rj_write_discard(call->coord, commit.write);
+            return false;
+        }
         if (commit.forwarded_count > 0)
             rj_commit_refuse_forwarded(&commit, verdict);
     }

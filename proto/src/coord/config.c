@@ -11,8 +11,8 @@ void rj_config_init(struct rj_config *config)
         .offsets_retention_check_interval_ms = 600000, .offsets_commit_timeout_ms = 5000,
         .offsets_topic_num_partitions = 50, .is_active = true,
         .behaviour = {.sync_while_loading_error = RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS, .pending_sync_expires = true,
-                      .member_id_required = true, .groups_have_configs = true, .offsets_with_topic_id = true,
-                      .txn_unknown_group_error = RJ_KAFKA_ILLEGAL_GENERATION}};
+                      .member_id_required = true, .pending_leave_rebalances = true, .groups_have_configs = true,
+                      .commit_unknown_group_error = RJ_KAFKA_GROUP_ID_NOT_FOUND, .offsets_with_topic_id = true}};
 }
 
 /* major.minor as one number; -1: not a version. */
@@ -51,10 +51,12 @@ bool rj_config_for_release(struct rj_config *config, struct rj_string release)
     config->behaviour.offsets_with_topic_id = number >= 4001;
     config->behaviour.heartbeat_in_completing_error = number < 2007 ? RJ_KAFKA_REBALANCE_IN_PROGRESS : 0;
     config->behaviour.pending_sync_expires = number >= 3000;
-    if (scala)
+    if (scala) {
         config->behaviour.sync_while_loading_error = RJ_KAFKA_REBALANCE_IN_PROGRESS;
-    if (scala)
-        config->behaviour.txn_unknown_group_error = RJ_KAFKA_UNKNOWN_MEMBER_ID;
+        config->behaviour.commit_unknown_group_error = RJ_KAFKA_ILLEGAL_GENERATION;
+    }
+    config->behaviour.pending_leave_rebalances = !scala;
+    config->behaviour.txn_makes_group_first = scala;
     config->behaviour.unstable_plain_offsets = scala;
     config->behaviour.list_groups_partial_while_loading = scala;
     return true;
