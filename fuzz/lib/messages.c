@@ -337,7 +337,9 @@ void fuzz_check_any_body(const struct rj_message_schema *(*schema_of)(int16_t ap
         schema = schema_of(other);
     int16_t version = fuzz_pick_version(schema, fuzz_take_byte(&reader));
     uint64_t fail_at = fuzz_take_byte(&reader);
-    fuzz_check_body(schema, version, fuzz_take_rest(&reader), fail_at);
+    struct rj_bytes body = fuzz_take_rest(&reader);
+    fuzz_check_plan(schema, version, body);
+    fuzz_check_body(schema, version, body, fail_at);
 }
 
 void fuzz_check_json(const struct rj_message_schema *schema, int16_t version, struct rj_string text)

@@ -19,6 +19,8 @@ int16_t fuzz_pick_version(const struct rj_message_schema *schema, uint8_t byte);
 /* Decodes the body and checks everything that follows from it: memory, faults, encoding, JSON, comparing, copying.
  * fail_at > 0: that allocation fails. */
 void fuzz_check_body(const struct rj_message_schema *schema, int16_t version, struct rj_bytes body, uint64_t fail_at);
+/* Decodes the body by the plan and by the rows: fuzz/lib/plans.c. */
+void fuzz_check_plan(const struct rj_message_schema *schema, int16_t version, struct rj_bytes body);
 /* An input of API key, version, allocation that fails, body; where schema_of has no such key, the next that it has. */
 void fuzz_check_any_body(const struct rj_message_schema *(*schema_of)(int16_t api_key), const uint8_t *data,
                          size_t len);
