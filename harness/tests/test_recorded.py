@@ -20,9 +20,11 @@ def sorted_list(items):
 
 def normal(line):
     """The order of listed groups and of all offsets of a group is that of Kafka's hash tables; some timers are the
-    broker's own housekeeping."""
+    broker's own housekeeping; why a connection is closed is said in the words of each."""
     answer = json.loads(line)
     answer.pop("rule", None)
+    if "close" in answer:
+        answer["close"] = True
     body = answer.get("body")
     if body is not None and answer.get("api") == 16:
         body["groups"] = sorted_list(body["groups"])

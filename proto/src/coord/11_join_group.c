@@ -254,15 +254,21 @@ static bool is_answered_at_once(const struct facts *facts, const struct rj_cell 
 static bool answer_at_once(const struct rj_call *call, const struct facts *facts)
 {
     struct rj_group *group = facts->group;
+    bool leads = group->leader == facts->identity;
     if (!rj_output_reserve(&call->coord->output, rj_cascade_need(group, false)))
         return false;
+    if (RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, leads && !rj_all_offer_chosen(group))) { /* its list cannot be made */
+        rj_refuse_join(call->coord, &call->origin, RJ_EMPTY_STRING,
+                       (struct rj_verdict){RJ_RULE_JOIN_DUPLICATE_PROTOCOLS, RJ_KAFKA_UNKNOWN_SERVER_ERROR});
+        return true;
+    }
     struct rj_join_group_response *response = rj_join_response(call->coord, call->origin.version);
     response->generation_id = group->generation_id;
     response->protocol_type = group->protocol_type;
     response->protocol_name = group->protocol_name;
     response->leader = group->leader ? group->leader->node.key : RJ_EMPTY_STRING;
     response->member_id = facts->member->node.key;
-    if (group->leader == facts->identity)
+    if (leads)
         response->members = rj_join_members(group);
     rj_reply(call->coord, &call->origin, response, RJ_RULE_NONE);
     return true;

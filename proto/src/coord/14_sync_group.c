@@ -142,6 +142,17 @@ static void clear_pending_sync(struct rj_group *group, struct rj_member *member)
         rj_timer_cancel(&group->coord->timers, &group->sync_timer);
 }
 
+/* A leader whose list could not be made (rj_all_offer_chosen) syncs: Kafka parks the request, fails to make the group's
+ * record for the same reason and answers, but the member goes on counting as parked. */
+static void fail_to_store(const struct rj_call *call, const struct facts *facts)
+{
+    rj_park(call->coord, &facts->member->sync, &call->origin);
+    clear_pending_sync(facts->group, facts->member);
+    if (rj_parked_take(&facts->member->sync))
+        rj_refuse_sync(call->coord, &call->origin,
+                       (struct rj_verdict){RJ_RULE_JOIN_DUPLICATE_PROTOCOLS, RJ_KAFKA_UNKNOWN_SERVER_ERROR});
+}
+
 static bool store(const struct rj_call *call, const struct facts *facts)
 {
     struct rj_coord *coord = call->coord;
@@ -195,6 +206,11 @@ bool rj_sync_group(const struct rj_call *call)
         rj_admission_cell(leads ? RJ_REQUEST_SYNC_LEADER : RJ_REQUEST_SYNC_FOLLOWER, facts.group->state);
     if (cell->admission != RJ_ADMIT_REFUSE && !RJ_DOES_BY(cell->rule, true)) {
         rj_refuse_sync(call->coord, &call->origin, (struct rj_verdict){cell->rule, RJ_KAFKA_REBALANCE_IN_PROGRESS});
+        return true;
+    }
+    if (cell->admission == RJ_ADMIT_STORE
+        && RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, !rj_all_offer_chosen(facts.group))) {
+        fail_to_store(call, &facts);
         return true;
     }
     if (cell->admission == RJ_ADMIT_STORE)
