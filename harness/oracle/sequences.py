@@ -74,6 +74,7 @@ class Generator:
         self.queue = []  # what comes next, whatever is drawn
         self.last_at = rng.randint(18, 36) if "last" in self.theme else None
         self.is_over = False
+        self.wants_empty = False
         self.status = "active"  # unloaded, loading
         self.waits = self.theme.get("waits", False)  # the log is replicated only when told
         self.topics = ["t", "u"]
@@ -421,9 +422,12 @@ class Generator:
                     "commit": self.rng.random() < 0.7}
         member = self.rng.choice(self.members) if self.members and self.rng.random() < 0.6 else None
         group = member.group if member else self.rng.choice(GROUPS + GROUPS + [""])
+        version = self.rng.choice([0, 1, 2, 3, 4, 5]) if member is None else self.rng.choice([3, 4, 5])
+        return self.txn_commit(group, version, member)
+
+    def txn_commit(self, group, version, member=None):
         producer = self.rng.choice([7, 8])
         self.transactions.append((group, producer))
-        version = self.rng.choice([0, 1, 2, 3, 4, 5]) if member is None else self.rng.choice([3, 4, 5])
         topic = {"name": "t", "partitions": [{"partitionIndex": self.rng.randint(0, 2),
                                               "committedOffset": self.rng.randint(0, 99), "committedMetadata": ""}]}
         if version >= 2:
@@ -478,7 +482,9 @@ class Generator:
             return self.step_member()
         if self.status == "unloaded" and self.rng.random() < 0.7 and not self.waits:
             self.status = "loading"
-            self.queue = [self.any_request] * 8
+            # A transaction of an old client is answered differently just here.
+            self.queue = [self.any_request] * 7 + [lambda: self.txn_commit("g", self.rng.choice([0, 1]))
+                                                   if self.rng.random() < 0.5 else self.any_request()]
             return {"op": "load_begin"}
         op = {"op": "load_end" if self.status == "loading" else "load"}
         self.status = "active"
@@ -509,17 +515,21 @@ class Generator:
         return self.rng.choice(self.members) if self.members else self.stranger("g")
 
     def force_dead(self):
-        if self.rng.random() < 0.6:
+        if self.rng.random() < 0.5 and not self.wants_empty:
             return {"op": "force_dead", "group": "g"}
         # Empty with members, in which one JoinGroup has a defined answer: what it leaves behind nobody looks at.
+        self.wants_empty = True
         members = [member for member in self.members if member.group == "g"]
-        if self.unanswered and self.started < 40:
-            self.last_at, self.is_over = self.started + 1, False  # later, when they have been answered
+        followers = [member for member in members
+                     if member.state in ("joined", "stable") and member.generation > 0 and not member.is_leader]
+        if (self.unanswered or not followers) and self.started < 45:
+            self.last_at, self.is_over = self.started + 1, False  # later, when there is one and nobody waits
+            if not self.unanswered or self.rng.random() < 0.5:
+                return self.step_member()
             return {"op": "advance", "to_next": True}
         if self.unanswered:
             return {"op": "force_dead", "group": "g"}
         members = members or [self.stranger("g")]
-        followers = [member for member in members if member.generation > 0 and not member.is_leader]
         if followers and self.rng.random() < 0.8:
             member = self.rng.choice(followers)  # the rarest of those who may come
             member_id = member.id
