@@ -21,6 +21,8 @@ const char scenario_grammar[] =
     "\n"
     "A step begins with a time or with none:\n"
     "  +10s                         that long after the step before (ms, s, min, h)\n"
+    "                               +9999ms and then +1ms: before and behind the end of a timer; on a wire the one comes\n"
+    "                               up to 600 ms earlier and the other 400 ms later\n"
     "  ...                          before ACTOR < : however long it takes (at most 10 minutes, on a wire one)\n"
     "and goes on with nothing or with one of\n"
     "  ACTOR > API [vN] FIELD...    a request. A request that is answered at once has the answer in the same line,\n"

@@ -17,6 +17,9 @@ enum {
     WHENEVER_WIRE_MS = 60000,
     TOGETHER_MS = 200,     /* answers that are sent together come within that time */
     QUEUED_MS = 25,        /* for a request behind another one to arrive */
+    EDGE_MS = 10,          /* so close to each other two steps stand before and behind a timer's end */
+    BEFORE_EDGE_MS = 600,  /* a wire is not as exact: the one comes that much earlier, */
+    BEHIND_EDGE_MS = 400,  /* the other that much later */
 };
 
 const char *scn_verdict_name(enum scn_verdict verdict)
@@ -193,7 +196,7 @@ static struct scn_exchange *oldest(struct scn_run *run, const struct scn_step *s
 
 static bool is_timely(struct scn_run *run, const struct scn_exchange *exchange, const struct scn_step *step)
 {
-    int64_t early_ms = run->target->is_exact ? 0 : EARLY_MS + run->spread_ms;
+    int64_t early_ms = run->target->is_exact ? 0 : EARLY_MS + run->spread_ms + run->lead_ms;
     if (step->whenever || exchange->answered_ms >= run->instant_ms - early_ms || exchange->sent_ms >= run->instant_ms)
         return true;
     struct rejoin_buffer text = {0};
@@ -348,6 +351,18 @@ static enum progress perform(struct scn_run *run, const struct scn_step *step)
 
 /* ---- Time -------------------------------------------------------------------------------------------------------- */
 
+/* How much earlier a step comes because the next moment is just behind it: on a wire only, and a quarter of its own delay
+ * at most. */
+static int64_t lead_of(const struct scn_run *run, const struct scn_step *step)
+{
+    const struct scn_step *end = run->scenario->steps + run->scenario->step_count, *next = step + 1;
+    while (next < end && next->delay_ms == 0)
+        next++;
+    if (run->target->is_exact || next == end || next->delay_ms > EDGE_MS || step->delay_ms <= EDGE_MS)
+        return 0;
+    return step->delay_ms / 4 < BEFORE_EDGE_MS ? step->delay_ms / 4 : BEFORE_EDGE_MS;
+}
+
 static void enter(struct scn_run *run, const struct scn_step *step, int64_t now_ms)
 {
     run->entered = true;
@@ -355,8 +370,11 @@ static void enter(struct scn_run *run, const struct scn_step *step, int64_t now_
         run->instant_ms = run->last_ms = now_ms;
     run->due_ms = run->last_ms + step->delay_ms;
     if (step->delay_ms > 0) {
-        run->spread_ms += run->last_ms - run->instant_ms;
-        run->instant_ms = run->due_ms;
+        bool is_behind_edge = run->lead_ms > 0;
+        run->spread_ms += run->last_ms + run->lead_ms - run->instant_ms;
+        run->instant_ms = run->due_ms + run->lead_ms;
+        run->lead_ms = lead_of(run, step);
+        run->due_ms = run->instant_ms - run->lead_ms + (is_behind_edge && step->verb == SCN_SEND ? BEHIND_EDGE_MS : 0);
     }
     if (run->due_ms < run->not_before_ms)
         run->due_ms = run->not_before_ms;

@@ -66,6 +66,7 @@ struct scn_run {
     int at;                  /* the next step */
     bool entered, leaves_out;
     int64_t due_ms, last_ms, instant_ms, spread_ms, not_before_ms, wake_ms;
+    int64_t lead_ms; /* how much earlier than said the last step came, its successor being just behind an edge */
     struct scn_actor_state actors[24];
     struct scn_exchange *exchanges, **exchanges_end;
     json_t *names;           /* what $NAME stands for */
