@@ -258,8 +258,16 @@ source_files() {
 BUILD_PIECES="gcc libc cmake ninja python pkgconfig libuv jansson libpcap zlib lz4 zstd snappy openssl"
 
 # build_preset PRESET [TARGET]: all of it, or the target and what it needs.
-# 0 built, 1 it does not build, 3 there is no such preset, 4 a package is missing.
+# 0 built, 1 it does not build, 3 there is no such preset, 4 a package is missing. One at a time for each preset.
 build_preset() {
+  mkdir -p "$REJOIN_ROOT/build"
+  (
+    flock 9
+    build_preset_now "$@"
+  ) 9>"$REJOIN_ROOT/build/$1.lock"
+}
+
+build_preset_now() {
   local pieces="$BUILD_PIECES"
   case $1 in
     dev | asan | cov) pieces+=" cmocka" ;;
