@@ -73,6 +73,19 @@ static void add_answer(struct rj_commit *commit, int32_t t, int32_t partition, i
         commit->rule = rule;
 }
 
+/* The answer to a topic whose partitions are all accepted. */
+static void accept_topic(struct rj_commit *commit, int32_t t)
+{
+    const request_topic *asked = &commit->request->topics.items[t];
+    begin_topic(commit, t, &commit->topics[t].answer);
+    struct rj_offset_commit_response_topic *topic = &commit->response->topics.items[commit->topics[t].answer];
+    struct rj_offset_commit_response_partition *items = topic->partitions.items;
+    for (int32_t p = 0; p < asked->partitions.count; p++)
+        items[p] = (struct rj_offset_commit_response_partition){
+            .partition_index = asked->partitions.items[p].partition_index};
+    topic->partitions.count = asked->partitions.count;
+}
+
 /* ---- The broker's own checks ------------------------------------------------------------------------------------- */
 
 static const struct rj_topic *topic_of(const struct rj_call *call, const request_topic *asked)
@@ -153,38 +166,35 @@ bool rj_commit_begin(struct rj_commit *commit, size_t extra_len)
     for (int32_t t = 0; t < request->topics.count; t++) {
         const request_topic *asked = &request->topics.items[t];
         const struct rj_topic *known = topic_of(call, asked);
-        commit->topics[t] = (struct rj_commit_topic){known, judge_topic(call, asked, known), -1};
+        commit->topics[t] = (struct rj_commit_topic){known, judge_topic(call, asked, known), -1, false};
     }
     return true;
 }
 
-/* Calls for each partition of the request, refused ones too. */
-static void each(struct rj_commit *commit, void (*visit)(struct rj_commit *, int32_t t, int32_t p, struct rj_verdict),
-                 const struct rj_verdict *same)
-{
-    for (int32_t t = 0; t < commit->request->topics.count; t++)
-        for (int32_t p = 0; p < commit->request->topics.items[t].partitions.count; p++)
-            visit(commit, t, p, same ? *same : judge_one(commit, t, p));
-}
-
 static void add_refused(struct rj_commit *commit, int32_t t, int32_t p, struct rj_verdict verdict)
 {
-    if (verdict.rule == RJ_RULE_NONE)
-        commit->forwarded_count++;
-    else
-        add_answer(commit, t, commit->request->topics.items[t].partitions.items[p].partition_index, verdict.error,
-                   verdict.rule);
+    add_answer(commit, t, commit->request->topics.items[t].partitions.items[p].partition_index, verdict.error,
+               verdict.rule);
 }
 
 void rj_commit_check_topics(struct rj_commit *commit)
 {
-    each(commit, add_refused, NULL);
+    for (int32_t t = 0; t < commit->request->topics.count; t++)
+        for (int32_t p = 0; p < commit->request->topics.items[t].partitions.count; p++) {
+            struct rj_verdict verdict = judge_one(commit, t, p);
+            if (verdict.rule == RJ_RULE_NONE)
+                commit->forwarded_count++;
+            else
+                add_refused(commit, t, p, verdict);
+        }
     commit->is_clean = commit->response->topics.count == 0;
 }
 
 void rj_commit_refuse_all(struct rj_commit *commit, struct rj_verdict verdict)
 {
-    each(commit, add_refused, &verdict);
+    for (int32_t t = 0; t < commit->request->topics.count; t++)
+        for (int32_t p = 0; p < commit->request->topics.items[t].partitions.count; p++)
+            add_refused(commit, t, p, verdict);
 }
 
 void rj_commit_refuse_forwarded(struct rj_commit *commit, struct rj_verdict verdict)
@@ -269,6 +279,7 @@ static bool prepare_topic(struct rj_commit *commit, int32_t t)
     const request_topic *asked = &commit->request->topics.items[t];
     struct rj_offset_topic *topic = NULL;
     bool by_id = commit->call->origin.version >= 10 && commit->producer_id < 0;
+    int32_t before = commit->record_count;
     for (int32_t p = 0; p < asked->partitions.count; p++) {
         if ((!commit->is_clean && judge_one(commit, t, p).rule != RJ_RULE_NONE)
             || judge_value(commit, t, &asked->partitions.items[p]).rule != RJ_RULE_NONE)
@@ -278,6 +289,7 @@ static bool prepare_topic(struct rj_commit *commit, int32_t t)
         if (topic == NULL || !prepare_one(commit, topic, asked, &asked->partitions.items[p]))
             return false;
     }
+    commit->topics[t].is_stored = commit->record_count - before == asked->partitions.count && topic != NULL;
     return true;
 }
 
@@ -309,6 +321,10 @@ static void add_results(struct rj_commit *commit)
 {
     for (int32_t t = 0; t < commit->request->topics.count; t++) {
         const request_topic *asked = &commit->request->topics.items[t];
+        if (commit->is_clean && commit->topics[t].is_stored) {
+            accept_topic(commit, t);
+            continue;
+        }
         for (int32_t p = 0; p < asked->partitions.count; p++) {
             if (!commit->is_clean && judge_one(commit, t, p).rule != RJ_RULE_NONE)
                 continue;

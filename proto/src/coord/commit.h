@@ -22,6 +22,7 @@ struct rj_commit {
         const struct rj_topic *known; /* NULL: the broker does not know it */
         struct rj_verdict verdict;    /* on the topic as a whole */
         int32_t answer;               /* index in the answer, or -1 */
+        bool is_stored;               /* all that it names is accepted */
     } *topics;                   /* one for each of the request */
     int32_t forwarded_count;     /* partitions that the broker's own checks let through */
     bool is_clean;               /* they let all of them through */
