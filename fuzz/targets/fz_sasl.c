@@ -2,7 +2,7 @@
  * Input: one byte that chooses the message, then the token. What is read lies within the token and is what the rules of
  * the message allow; base64 survives both ways. */
 #include "lib/fuzz.h"
-#include "mock/sasl_messages.h"
+#include "mock/security/sasl_messages.h"
 
 #include <stdlib.h>
 #include <string.h>

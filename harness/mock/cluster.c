@@ -1,5 +1,5 @@
 /* The cluster's life: options, listeners, the clock, the end. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* The partitions of __consumer_offsets are compacted as Kafka's are: of each key only the newest record stays, at its
  * offset. Tombstones go too, since nothing older is left that they could hide. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <stdlib.h>
 #include <string.h>

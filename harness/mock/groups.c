@@ -1,6 +1,6 @@
 /* The coordinators: which one a request goes to, what becomes of what a step says, where its records are kept. */
 #include "mock/commit_tail.h"
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,11 +2,11 @@
 #ifndef REJOIN_MOCK_INTERNAL_H
 #define REJOIN_MOCK_INTERNAL_H
 
-#include "mock/acls.h"
+#include "mock/security/acls.h"
 #include "mock/log.h"
 #include "mock/mock.h"
-#include "mock/transactions.h"
-#include "mock/users.h"
+#include "mock/transactions/transactions.h"
+#include "mock/security/users.h"
 #include "rejoin/records.h"
 #include "support/memory.h"
 #include "support/slab.h"

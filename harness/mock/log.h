@@ -2,7 +2,7 @@
 #ifndef REJOIN_MOCK_LOG_H
 #define REJOIN_MOCK_LOG_H
 
-#include "mock/producers.h"
+#include "mock/transactions/producers.h"
 #include "rejoin/base.h"
 
 /* Where a batch stands. Batches of a segment lie one behind the other in its bytes. */

@@ -1,5 +1,5 @@
 /* Produce. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <string.h>
 

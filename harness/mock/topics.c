@@ -1,5 +1,5 @@
 /* The topics of the cluster. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 #include "support/memory.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The transaction coordinator's state machine: every cell of the table of ends, epochs that are used up, time. What a
  * client sees of it is compared with Kafka in test_mock_transactions.py. */
-#include "mock/transactions.h"
+#include "mock/transactions/transactions.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

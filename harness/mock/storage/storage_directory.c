@@ -1,5 +1,5 @@
 /* The data directory as a whole: its lock, cluster.json, the folders of partitions. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <dirent.h>
 #include <errno.h>

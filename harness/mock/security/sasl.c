@@ -1,8 +1,8 @@
 /* Authentication of a connection, as Kafka's SaslServerAuthenticator has it: first ApiVersions at most once, then
  * SaslHandshake, then the mechanism's tokens: in SaslAuthenticate, or as bare frames after a handshake of version 0. */
 #include "mock/internal.h"
-#include "mock/sasl_messages.h"
-#include "mock/scram.h"
+#include "mock/security/sasl_messages.h"
+#include "mock/security/scram.h"
 
 #include <stdio.h>
 #include <stdlib.h>

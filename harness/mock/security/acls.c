@@ -1,6 +1,6 @@
-#include "mock/acls.h"
+#include "mock/security/acls.h"
 
-#include "mock/word_file.h"
+#include "mock/security/word_file.h"
 #include "support/memory.h"
 
 #include <arpa/inet.h>

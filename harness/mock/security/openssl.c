@@ -1,4 +1,4 @@
-#include "mock/openssl.h"
+#include "mock/security/openssl.h"
 
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* TLS of a connection. OpenSSL reads what the socket brought and leaves what is to be written in a buffer: the loop
  * has one way to read and one to write, with or without TLS. */
 #include "mock/internal.h"
-#include "mock/openssl.h"
+#include "mock/security/openssl.h"
 
 #include <stdio.h>
 #include <stdlib.h>

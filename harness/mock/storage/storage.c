@@ -1,5 +1,5 @@
 /* Appends of a cluster with a data directory: all of one turn of the loop are written together. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <stdlib.h>
 #include <string.h>

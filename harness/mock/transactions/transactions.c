@@ -1,4 +1,4 @@
-#include "mock/transactions.h"
+#include "mock/transactions/transactions.h"
 
 #include <stdlib.h>
 #include <string.h>

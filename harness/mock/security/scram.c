@@ -1,7 +1,7 @@
-#include "mock/scram.h"
+#include "mock/security/scram.h"
 
-#include "mock/openssl.h"
-#include "mock/sasl_messages.h"
+#include "mock/security/openssl.h"
+#include "mock/security/sasl_messages.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-#include "mock/users.h"
+#include "mock/security/users.h"
 
-#include "mock/openssl.h"
-#include "mock/sasl_messages.h"
-#include "mock/word_file.h"
+#include "mock/security/openssl.h"
+#include "mock/security/sasl_messages.h"
+#include "mock/security/word_file.h"
 #include "support/memory.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "mock/word_file.h"
+#include "mock/security/word_file.h"
 
 #include "support/buffer.h"
 #include "support/memory.h"

@@ -2,7 +2,7 @@
 #ifndef REJOIN_MOCK_SCRAM_H
 #define REJOIN_MOCK_SCRAM_H
 
-#include "mock/users.h"
+#include "mock/security/users.h"
 
 struct scram_exchange;
 

@@ -1,6 +1,6 @@
 /* __transaction_state: what a data directory keeps of transactions, in the formats of Kafka's transaction log. A cluster
  * in memory has no such topic, because nobody would ever read it. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The files of a data directory: writing them, cutting them back, and reading what a killed process left. */
-#include "mock/storage.h"
+#include "mock/storage/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "mock/sasl_messages.h"
+#include "mock/security/sasl_messages.h"
 
 #include <string.h>
 
