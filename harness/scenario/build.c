@@ -66,6 +66,33 @@ static json_t *instance_id(const struct build *build)
     return word->is_quoted ? json_string(word->value) : scn_text_value(build->run, word->value);
 }
 
+/* An object of two; NULL where one of them is. */
+static json_t *pair(const char *first_name, json_t *first, const char *second_name, json_t *second)
+{
+    if (first != NULL && second != NULL)
+        return json_pack("{s:o, s:o}", first_name, first, second_name, second);
+    json_decref(first);
+    json_decref(second);
+    return NULL;
+}
+
+/* Adds what make makes of each piece between the word's commas; it may write into the piece, and gives NULL where that is
+ * not what is expected. word == NULL: there are none. */
+static bool add_pieces(struct build *build, json_t *list, const struct scn_field *word,
+                       json_t *make(struct build *build, char *piece), const char *expected)
+{
+    const char *at = word ? word->value : NULL;
+    bool ok = true;
+    for (char *piece; word != NULL && *word->value != 0 && (piece = scn_next_piece(&at)) != NULL; free(piece)) {
+        json_t *made = make(build, piece);
+        if (made != NULL)
+            json_array_append_new(list, made);
+        else
+            ok = fail(build, word->column, expected, piece);
+    }
+    return ok;
+}
+
 /* ---- JoinGroup and SyncGroup ------------------------------------------------------------------------------------- */
 
 /* A ConsumerProtocolSubscription, version 1, of those topics. */
@@ -94,45 +121,48 @@ static json_t *subscription(struct build *build)
     return scn_base64(bytes, len + 2);
 }
 
+static json_t *make_protocol(struct build *build, char *piece)
+{
+    char *bytes = scn_cut_piece(piece, ':');
+    return pair("name", scn_text_value(build->run, piece), "metadata",
+                bytes ? scn_bytes_value(build->run, bytes) : subscription(build));
+}
+
 static bool build_protocols(struct build *build)
 {
+    static const struct scn_field otherwise = {.value = "range"};
     const struct scn_field *word = find_word(build, "protocols");
-    const char *text = word ? word->value : "range", *at = text;
     json_t *list = json_array();
-    bool ok = true;
-    for (char *piece; *text != 0 && (piece = scn_next_piece(&at)) != NULL; free(piece)) {
-        char *bytes = scn_cut_piece(piece, ':');
-        json_t *name = scn_text_value(build->run, piece),
-               *metadata = bytes ? scn_bytes_value(build->run, bytes) : subscription(build);
-        if (name != NULL && metadata != NULL)
-            json_array_append_new(list, json_pack("{s:o, s:o}", "name", name, "metadata", metadata));
-        else
-            ok = fail(build, word->column, "protocols=NAME or NAME:BYTES, with commas between", piece);
-    }
+    bool ok = add_pieces(build, list, word ? word : &otherwise, make_protocol,
+                         "protocols=NAME or NAME:BYTES, with commas between");
     set(build, "protocols", list);
     return ok;
 }
 
+static json_t *make_assignment(struct build *build, char *piece)
+{
+    char *bytes = scn_cut_piece(piece, ':');
+    return pair("memberId", scn_text_value(build->run, piece), "assignment",
+                scn_bytes_value(build->run, bytes ? bytes : "\"\""));
+}
+
 static bool build_assignments(struct build *build)
 {
-    const struct scn_field *word = find_word(build, "assignments");
     json_t *list = json_array();
-    const char *at = word ? word->value : NULL;
-    bool ok = true;
-    for (char *piece; word != NULL && *word->value != 0 && (piece = scn_next_piece(&at)) != NULL; free(piece)) {
-        char *bytes = scn_cut_piece(piece, ':');
-        json_t *id = scn_text_value(build->run, piece),
-               *assignment = scn_bytes_value(build->run, bytes ? bytes : "\"\"");
-        if (id != NULL && assignment != NULL)
-            json_array_append_new(list, json_pack("{s:o, s:o}", "memberId", id, "assignment", assignment));
-        else
-            ok = fail(build, word->column, "assignments=$ACTOR:BYTES, with commas between", piece);
-    }
+    bool ok = add_pieces(build, list, find_word(build, "assignments"), make_assignment,
+                         "assignments=$ACTOR:BYTES, with commas between");
     set(build, "assignments", list);
     return ok;
 }
 
 /* ---- LeaveGroup -------------------------------------------------------------------------------------------------- */
+
+static json_t *make_member(struct build *build, char *piece)
+{
+    char *instance = scn_cut_piece(piece, '/');
+    return pair("memberId", scn_text_value(build->run, piece), "groupInstanceId",
+                instance ? scn_text_value(build->run, instance) : json_null());
+}
 
 static bool build_members(struct build *build)
 {
@@ -145,17 +175,7 @@ static bool build_members(struct build *build)
             id = json_string(member->value);
         json_array_append_new(list, json_pack("{s:o?, s:o}", "memberId", id, "groupInstanceId", instance_id(build)));
     }
-    const char *at = word ? word->value : NULL;
-    bool ok = true;
-    for (char *piece; word != NULL && *word->value != 0 && (piece = scn_next_piece(&at)) != NULL; free(piece)) {
-        char *instance = scn_cut_piece(piece, '/');
-        json_t *id = scn_text_value(build->run, piece),
-               *with = instance ? scn_text_value(build->run, instance) : json_null();
-        if (id != NULL && with != NULL)
-            json_array_append_new(list, json_pack("{s:o, s:o}", "memberId", id, "groupInstanceId", with));
-        else
-            ok = fail(build, word->column, "members=ID, ID/INSTANCE or /INSTANCE, with commas between", piece);
-    }
+    bool ok = add_pieces(build, list, word, make_member, "members=ID, ID/INSTANCE or /INSTANCE, with commas between");
     const struct scn_field *reason = find_word(build, "reason");
     size_t i;
     json_t *one;
