@@ -14,6 +14,7 @@ enum {
     READ_BUFFER_LEN = 256 * 1024, /* one read takes what a socket buffer holds by default */
     WAITING_LEN = 64 * 1024,      /* kept behind a parked request before the connection is no longer read */
     KEPT_LEN = 16 * 1024,         /* a larger buffer is given back when it is empty */
+    FIRST_LEN = 64,               /* most connections never hold more than a client's name and a heartbeat's answer */
 };
 
 /* ---- Buffers ----------------------------------------------------------------------------------------------------- */
@@ -23,7 +24,7 @@ bool mock_buffer_reserve(struct buffer *buffer, size_t more_len)
     size_t needed = buffer->len + more_len;
     if (needed <= buffer->capacity)
         return true;
-    size_t capacity = buffer->capacity ? buffer->capacity * 2 : 512;
+    size_t capacity = buffer->capacity ? buffer->capacity * 2 : FIRST_LEN;
     while (capacity < needed)
         capacity *= 2;
     uint8_t *data = realloc(buffer->data, capacity);
@@ -81,8 +82,8 @@ static void tell_connection(struct connection *connection, enum mock_connection_
         return;
     struct mock_connection_event event = {
         .what = what, .broker_id = connection->broker_id, .connection_id = connection->id, .peer = connection->peer,
-        .peer_address = (const struct sockaddr *)&connection->peer_address,
-        .local_address = (const struct sockaddr *)&connection->local_address, .time_us = mock_now_us(cluster),
+        .peer_address = &connection->peer_address.any,
+        .local_address = &connection->local_address.any, .time_us = mock_now_us(cluster),
     };
     for (struct mock_observer *observer = cluster->observers; observer != NULL; observer = observer->next)
         if (observer->connection != NULL)
@@ -530,17 +531,15 @@ static void read_done(uv_stream_t *stream, ssize_t read_len, const uv_buf_t *buf
 
 /* ---- Accepting --------------------------------------------------------------------------------------------------- */
 
-static void print_address(const struct sockaddr_storage *address, char *out, size_t out_len)
+static void print_address(const union address *address, char *out, size_t out_len)
 {
     char host[INET6_ADDRSTRLEN] = "?";
-    if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-        snprintf(out, out_len, "[%s]:%d", host, ntohs(v6->sin6_port));
+    if (address->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address->v6.sin6_addr, host, sizeof(host));
+        snprintf(out, out_len, "[%s]:%d", host, ntohs(address->v6.sin6_port));
     } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-        snprintf(out, out_len, "%s:%d", host, ntohs(v4->sin_port));
+        inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof(host));
+        snprintf(out, out_len, "%s:%d", host, ntohs(address->v4.sin_port));
     }
 }
 
@@ -603,9 +602,9 @@ void mock_accept_connection(uv_stream_t *listener, int status)
     connection->id = ++cluster->last_connection_id;
     connection->heard_ms = (int64_t)uv_now(cluster->loop);
     int len = sizeof(connection->peer_address);
-    uv_tcp_getpeername(&connection->handle, (struct sockaddr *)&connection->peer_address, &len);
+    uv_tcp_getpeername(&connection->handle, &connection->peer_address.any, &len);
     len = sizeof(connection->local_address);
-    uv_tcp_getsockname(&connection->handle, (struct sockaddr *)&connection->local_address, &len);
+    uv_tcp_getsockname(&connection->handle, &connection->local_address.any, &len);
     print_address(&connection->peer_address, connection->peer, sizeof(connection->peer));
     name_host(connection);
     connection->next = cluster->connections;

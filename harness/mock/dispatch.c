@@ -58,8 +58,8 @@ void mock_frame_of_request(const struct request *request, struct mock_frame *fra
     if (connection != NULL) {
         frame->connection_id = connection->id;
         frame->peer = connection->peer;
-        frame->peer_address = (const struct sockaddr *)&connection->peer_address;
-        frame->local_address = (const struct sockaddr *)&connection->local_address;
+        frame->peer_address = &connection->peer_address.any;
+        frame->local_address = &connection->local_address.any;
     }
 }
 

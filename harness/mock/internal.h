@@ -64,6 +64,8 @@ enum parked_on { PARKED_NOT, PARKED_COORDINATOR, PARKED_FETCH, PARKED_FAULT };
 
 struct buffer { uint8_t *data; size_t len, capacity; };
 
+union address { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; };
+
 struct connection {
     uv_tcp_t handle;
     struct mock_cluster *cluster;
@@ -73,7 +75,7 @@ struct connection {
     struct connection *next_in_bucket;  /* by id */
     struct connection *next_dirty;
     bool is_dirty, is_closing, is_reading, is_processing, is_closing_after_write;
-    struct sockaddr_storage peer_address, local_address;
+    union address peer_address, local_address;
     char peer[PEER_LEN], host[PEER_LEN];
     struct rj_string client_host; /* "/127.0.0.1", as Kafka writes it; in host */
     uint64_t received_len;  /* bytes of whole frames taken so far: the offset of the next frame in the stream */

@@ -79,7 +79,7 @@ bool rj_group_supports(const struct rj_group *group, struct rj_string protocol_t
 struct rj_protocol_counter *rj_group_vote(struct rj_group *group);
 int32_t rj_group_rebalance_timeout_ms(const struct rj_group *group);
 
-/* Subscribed topics of the coming generation. */
+/* Room for the subscribed topics of the coming generation, not yet empty: each join takes it anew, most never use it. */
 struct rj_string *rj_subscribed_prepare(struct rj_group *group, const struct rj_protocols *joining, uint32_t *mask,
                                         bool *ok);
 /* Whether the subscriptions can be read: Kafka's read throws at the first member that does not offer the chosen

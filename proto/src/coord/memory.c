@@ -175,10 +175,14 @@ bool rj_output_reserve(struct rj_output *output, struct rj_output_need need)
     size_t wanted = aligned(sizeof(struct rj_block)) + need.bytes;
     if (wanted < FIRST_OUTPUT_LEN)
         wanted = FIRST_OUTPUT_LEN;
-    struct rj_block *block = rj_memory_alloc(memory, wanted);
+    /* A quarter more, so that a group that grows member by member does not need another block for each. */
+    size_t roomy = wanted / 4 * 5;
+    struct rj_block *block = rj_memory_alloc(memory, roomy);
+    if (block == NULL)
+        block = rj_memory_alloc(memory, roomy = wanted);
     if (block == NULL)
         return false;
-    *block = (struct rj_block){.next = output->blocks, .size = wanted};
+    *block = (struct rj_block){.next = output->blocks, .size = roomy};
     output->blocks = block;
     output->block_used = aligned(sizeof(struct rj_block));
     return true;

@@ -225,8 +225,6 @@ struct rj_string *rj_subscribed_prepare(struct rj_group *group, const struct rj_
     struct rj_string *table = rj_memory_alloc(&group->coord->memory, slots * sizeof(*table) + (size_t)bytes + 1);
     if (table == NULL)
         *ok = false;
-    else
-        memset(table, 0, slots * sizeof(*table));
     *mask = slots - 1;
     return table;
 }
@@ -300,6 +298,8 @@ void rj_subscribed_compute(struct rj_group *group, struct rj_string *slots, uint
         return;
     if (group->members.count > 0 && group->protocol_name.data == NULL)
         return;
+    if (slots != NULL)
+        memset(slots, 0, (mask + (size_t)1) * sizeof(*slots));
     char *text = slots ? (char *)(slots + mask + 1) : NULL;
     RJ_MAP_EACH (node, &group->members)
         if (!add_topics(rj_member_of(node)->protocols, group->protocol_name, slots, mask, &text))
