@@ -210,6 +210,14 @@ write_pom() {
   echo '</dependencies></project>'
 }
 
+# kafka_tool RELEASE NAME: the class of one of Kafka's tools. 3.9 still had its producer among the broker's classes.
+kafka_tool() {
+  case $1/$2 in
+    3.*/ConsoleProducer) echo "kafka.tools.$2" ;;
+    *) echo "org.apache.kafka.tools.$2" ;;
+  esac
+}
+
 # kafka_jars VERSION: prints the folder with the broker, the tools and the clients of that release.
 kafka_jars() {
   local folder=$REJOIN_CACHE/kafka-$1

@@ -6,7 +6,7 @@
 
 #define ALIGNMENT sizeof(union { long long whole; double real; void *pointer; })
 
-enum { FIRST_OUTPUT_LEN = 4096 };
+enum { FIRST_OUTPUT_LEN = 4096, LARGE_OUTPUT_LEN = 256 * 1024 };
 
 static size_t aligned(size_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -175,8 +175,8 @@ bool rj_output_reserve(struct rj_output *output, struct rj_output_need need)
     size_t wanted = aligned(sizeof(struct rj_block)) + need.bytes;
     if (wanted < FIRST_OUTPUT_LEN)
         wanted = FIRST_OUTPUT_LEN;
-    /* A quarter more, so that a group that grows member by member does not need another block for each. */
-    size_t roomy = wanted / 4 * 5;
+    /* A quarter more, so that a large group that grows member by member does not need another block for each. */
+    size_t roomy = wanted > LARGE_OUTPUT_LEN ? wanted / 4 * 5 : wanted;
     struct rj_block *block = rj_memory_alloc(memory, roomy);
     if (block == NULL)
         block = rj_memory_alloc(memory, roomy = wanted);
