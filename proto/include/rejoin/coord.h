@@ -25,6 +25,7 @@ struct rj_behaviour {
     bool member_id_required;               /* since 2.2 (KIP-394) */
     bool pending_leave_rebalances;         /* Java: a promised member id that leaves starts a rebalance as a member does;
                                             * Scala: it is only forgotten, and no longer waited for */
+    bool stable_sync_restarts_session;     /* Scala: a SyncGroup answered in Stable is a sign of life; Java: it is not */
     bool groups_have_configs;              /* since 4.0: DESCRIBE_CONFIGS and ALTER_CONFIGS are operations on a group */
     int16_t commit_unknown_group_error;    /* of an OffsetCommit from version 9 on that names a generation of a group
                                             * that does not exist: 22 (as before version 9) in the Scala coordinator, 69 */

@@ -187,6 +187,8 @@ static void answer_stored(const struct rj_call *call, const struct facts *facts)
     }
     response->assignment = facts->member->assignment;
     rj_reply(call->coord, &call->origin, response, RJ_RULE_NONE);
+    if (call->coord->config.behaviour.stable_sync_restarts_session)
+        rj_restart_session(facts->group, facts->member->identity, facts->member->session_timeout_ms);
 }
 
 bool rj_sync_group(const struct rj_call *call)

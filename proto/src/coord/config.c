@@ -56,6 +56,7 @@ bool rj_config_for_release(struct rj_config *config, struct rj_string release)
         config->behaviour.commit_unknown_group_error = RJ_KAFKA_ILLEGAL_GENERATION;
     }
     config->behaviour.pending_leave_rebalances = !scala;
+    config->behaviour.stable_sync_restarts_session = scala;
     config->behaviour.txn_makes_group_first = scala;
     config->behaviour.unstable_plain_offsets = scala;
     config->behaviour.list_groups_partial_while_loading = scala;
