@@ -470,6 +470,18 @@ static void forget_refused(const struct facts *facts)
         rj_group_set_pending(facts->group, identity, false);
 }
 
+static bool refuse_for_size(const struct rj_call *call, const struct facts *facts, struct rj_verdict verdict)
+{
+    bool may_end_phase = call->coord->config.behaviour.refused_join_ends_phase;
+    if (may_end_phase && !rj_cascade_reserve(facts->group, NULL, false))
+        return false;
+    forget_refused(facts);
+    rj_refuse_join(call->coord, &call->origin, echo(facts, verdict.rule), verdict);
+    if (may_end_phase)
+        rj_maybe_complete_join(facts->group, (struct rj_cause){verdict.rule, RJ_NULL_STRING});
+    return true;
+}
+
 bool rj_join_group(const struct rj_call *call)
 {
     struct facts facts = look_up(call);
@@ -482,9 +494,9 @@ bool rj_join_group(const struct rj_call *call)
         return enter_new_group(call, &facts);
     if (verdict.rule == RJ_RULE_NONE)
         verdict = facts.is_unknown ? judge_new(call, &facts) : judge_known(call, &facts);
+    if (verdict.rule == RJ_RULE_JOIN_MAX_SIZE)
+        return refuse_for_size(call, &facts, verdict);
     if (verdict.rule != RJ_RULE_NONE) {
-        if (verdict.rule == RJ_RULE_JOIN_MAX_SIZE)
-            forget_refused(&facts);
         rj_refuse_join(call->coord, &call->origin, echo(&facts, verdict.rule), verdict);
         return true;
     }

@@ -57,6 +57,7 @@ bool rj_config_for_release(struct rj_config *config, struct rj_string release)
     }
     config->behaviour.pending_leave_rebalances = !scala;
     config->behaviour.stable_sync_restarts_session = scala;
+    config->behaviour.refused_join_ends_phase = scala;
     config->behaviour.txn_makes_group_first = scala;
     config->behaviour.unstable_plain_offsets = scala;
     config->behaviour.list_groups_partial_while_loading = scala;
