@@ -22,12 +22,15 @@ static struct rj_verdict judge_rights(const struct rj_call *call, struct rj_stri
     return RJ_ACCEPTED;
 }
 
-static struct rj_verdict judge(const struct rj_call *call, struct rj_string group_id, const struct rj_group *group)
+static struct rj_verdict judge(const struct rj_call *call, struct rj_string group_id, const struct rj_group *group,
+                               bool is_readable)
 {
     RJ_REQUIRE(call->coord->config.is_active, DG_NOT_ACTIVE, COORDINATOR_NOT_AVAILABLE);
     RJ_REQUIRE(group_id.data != NULL, DG_NULL_ID, INVALID_GROUP_ID);
     RJ_REQUIRE(call->coord->status != RJ_COORD_UNLOADED, DG_WRONG_BROKER, NOT_COORDINATOR);
     RJ_REQUIRE(call->coord->status != RJ_COORD_LOADING, DG_LOADING, COORDINATOR_LOAD_IN_PROGRESS);
+    if (RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, !is_readable))
+        return (struct rj_verdict){RJ_RULE_JOIN_DUPLICATE_PROTOCOLS, RJ_KAFKA_UNKNOWN_SERVER_ERROR};
     RJ_REQUIRE(group != NULL || call->origin.version < 6, DG_MISSING, GROUP_ID_NOT_FOUND);
     return RJ_ACCEPTED;
 }
@@ -72,11 +75,27 @@ static void describe_members(struct rj_group *group, answer_group *answer)
 
 static const char not_found_start[] = "Group ", not_found_end[] = " not found.";
 
-static void describe(const struct rj_call *call, struct rj_string group_id, answer_group *answer, enum rj_rule *rule)
+/* One read describes all groups that one coordinator is asked for, and it throws at a member that does not offer the
+ * chosen protocol, whose metadata it looks for where the group is Stable. */
+static bool is_readable(const struct rj_call *call)
+{
+    const struct rj_describe_groups_request *request = call->body;
+    for (int32_t i = 0; i < request->groups.count; i++) {
+        struct rj_string group_id = request->groups.items[i];
+        const struct rj_group *group = rj_group_find_committed(call->coord, group_id);
+        bool lists_metadata = group != NULL && group->state == RJ_GROUP_STABLE && rj_group_oldest_life(group) == NULL;
+        if (lists_metadata && judge_rights(call, group_id).rule == RJ_RULE_NONE && !rj_all_offer_chosen(group))
+            return false;
+    }
+    return true;
+}
+
+static void describe(const struct rj_call *call, struct rj_string group_id, bool is_readable, answer_group *answer,
+                     enum rj_rule *rule)
 {
     struct rj_output *output = &call->coord->output;
     struct rj_group *group = rj_group_find_committed(call->coord, group_id);
-    struct rj_verdict verdict = judge(call, group_id, group);
+    struct rj_verdict verdict = judge(call, group_id, group, is_readable);
     *answer = empty_answer(rj_output_string(output, group_id));
     answer->error_code = verdict.error;
     if (*rule == RJ_RULE_NONE)
@@ -143,12 +162,13 @@ bool rj_describe_groups(const struct rj_call *call)
         *answer = empty_answer(rj_output_string(output, request->groups.items[i]));
         answer->error_code = verdict.error;
     }
+    bool readable = is_readable(call);
     for (int32_t i = 0; i < request->groups.count; i++) {
         struct rj_string group_id = request->groups.items[i];
         if (judge_rights(call, group_id).rule != RJ_RULE_NONE)
             continue;
         answer_group *answer = &response->groups.items[response->groups.count++];
-        describe(call, group_id, answer, &rule);
+        describe(call, group_id, readable, answer, &rule);
         if (request->include_authorized_operations && answer->error_code == 0)
             answer->authorized_operations = authorized_operations(call, group_id);
     }
