@@ -82,7 +82,7 @@ static void reset(struct rj_group *group)
     rj_memory_retire(memory, group->subscribed.slots);
     group->subscribed = (struct rj_subscribed){.is_known = false};
     group->generation_id = 0;
-    group->new_member_added = false;
+    group->new_member_added = group->miscounts = false;
     /* A new object in Java: its member map is as small as at first. */
     rj_map_release(&group->members);
 }
@@ -421,6 +421,15 @@ static void count_protocols(struct rj_group *group, const struct rj_protocols *p
         protocols->items[i].counter->count += change;
     group->topic_count += change * protocols->topic_count;
     group->topic_bytes += change * protocols->topic_bytes;
+}
+
+void rj_group_miscount(struct rj_group *group, const struct rj_protocols *gone, const struct rj_protocols *came)
+{
+    for (int32_t i = 0; i < gone->count; i++)
+        gone->items[i].counter->count--;
+    for (int32_t i = 0; i < came->count; i++)
+        came->items[i].counter->count++;
+    group->miscounts = true;
 }
 
 void rj_member_set_session_timeout(struct rj_member *member, int32_t session_timeout_ms)

@@ -55,6 +55,8 @@ void rj_member_set_protocols(struct rj_group *group, struct rj_member *member, s
 /* The same, but gives back the old ones, which the caller owns then. */
 struct rj_protocols *rj_member_swap_protocols(struct rj_group *group, struct rj_member *member,
                                               struct rj_protocols *protocols);
+/* As if somebody who is in the group no longer offered came instead of gone: Kafka's counts go wrong so. */
+void rj_group_miscount(struct rj_group *group, const struct rj_protocols *gone, const struct rj_protocols *came);
 void rj_member_set_assignment(struct rj_group *group, struct rj_member *member, struct rj_bytes owned);
 void rj_group_set_leader(struct rj_group *group, struct rj_identity *identity);
 void rj_group_set_pending(struct rj_group *group, struct rj_identity *identity, bool pending);

@@ -126,6 +126,7 @@ struct rj_group {
     int32_t pending_count, pending_sync_count, awaiting_join_count;
     int64_t topic_count, topic_bytes; /* over all protocols of all members */
     bool new_member_added;
+    bool miscounts; /* protocols of a member that is no more were counted (rj_group_miscount) */
     struct rj_subscribed subscribed;
 
     struct rj_timer join_timer, sync_timer;

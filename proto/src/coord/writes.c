@@ -269,10 +269,30 @@ static void finish_assignment(struct rj_write *write, int16_t error)
                    (struct rj_cause){RJ_RULE_SYNC_COMPLETING_LEADER, write->identity->node.key});
 }
 
+/* The replacement that took the place of this one in the meantime; NULL: none whose write is on its way. */
+static const struct rj_write *next_replacement(const struct rj_write *write)
+{
+    const struct rj_write *next = write->newer;
+    while (next != NULL && (next->kind != RJ_WRITE_STATIC || next->replaced != write->identity))
+        next = next->newer;
+    return next;
+}
+
+/* Of a member that was replaced again Kafka takes back the protocols, which are counted, before it finds out that the
+ * member is not in the group any more. */
+static void miscount_protocols(const struct rj_write *write)
+{
+    const struct rj_write *next = next_replacement(write);
+    if (next != NULL && next->old_protocols != NULL)
+        rj_group_miscount(write->group, next->old_protocols, write->old_protocols);
+}
+
 static void undo_replacement(struct rj_write *write)
 {
     struct rj_group *group = write->group;
     struct rj_member *member = write->identity->member;
+    if (group->exists && member == NULL)
+        miscount_protocols(write);
     if (!group->exists || member == NULL)
         return;
     member->rebalance_timeout_ms = write->old_rebalance_timeout_ms;
