@@ -28,6 +28,8 @@ struct rj_behaviour {
     bool stable_sync_restarts_session;     /* Scala: a SyncGroup answered in Stable is a sign of life; Java: it is not */
     bool refused_join_ends_phase;          /* Scala: where everybody else has joined, refusing a member for the group's
                                             * size ends the join phase; Java: it goes on until its time is over */
+    bool expiry_ends_initial_delay;        /* Java: where all others have joined; Scala: the initial delay is always waited
+                                            * for */
     bool groups_have_configs;              /* since 4.0: DESCRIBE_CONFIGS and ALTER_CONFIGS are operations on a group */
     int16_t commit_unknown_group_error;    /* of an OffsetCommit from version 9 on that names a generation of a group
                                             * that does not exist: 22 (as before version 9) in the Scala coordinator, 69 */

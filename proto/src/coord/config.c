@@ -11,7 +11,8 @@ void rj_config_init(struct rj_config *config)
         .offsets_retention_check_interval_ms = 600000, .offsets_commit_timeout_ms = 5000,
         .offsets_topic_num_partitions = 50, .is_active = true,
         .behaviour = {.sync_while_loading_error = RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS, .pending_sync_expires = true,
-                      .member_id_required = true, .pending_leave_rebalances = true, .groups_have_configs = true,
+                      .member_id_required = true, .pending_leave_rebalances = true, .expiry_ends_initial_delay = true,
+                      .groups_have_configs = true,
                       .commit_unknown_group_error = RJ_KAFKA_GROUP_ID_NOT_FOUND, .offsets_with_topic_id = true}};
 }
 
@@ -58,6 +59,7 @@ bool rj_config_for_release(struct rj_config *config, struct rj_string release)
     config->behaviour.pending_leave_rebalances = !scala;
     config->behaviour.stable_sync_restarts_session = scala;
     config->behaviour.refused_join_ends_phase = scala;
+    config->behaviour.expiry_ends_initial_delay = !scala;
     config->behaviour.txn_makes_group_first = scala;
     config->behaviour.unstable_plain_offsets = scala;
     config->behaviour.list_groups_partial_while_loading = scala;

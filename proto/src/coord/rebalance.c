@@ -300,13 +300,18 @@ void rj_evict(struct rj_group *group, struct rj_member *member, enum rj_rule rul
     rj_member_remove(group, member);
 }
 
+/* The initial delay may be cut short by an expiry, unlike by a JoinGroup. */
+static bool expiry_may_complete(const struct rj_group *group)
+{
+    return group->previous_state != RJ_GROUP_EMPTY
+           || RJ_DOES(INIT_DELAY_EARLY_BY_EXPIRY, group->coord->config.behaviour.expiry_ends_initial_delay);
+}
+
 static enum rj_outcome after_removal(struct rj_group *group, struct rj_cause cause)
 {
     if (group->state == RJ_GROUP_STABLE || group->state == RJ_GROUP_COMPLETING)
         return rj_rebalance_or_complete(group, cause);
-    if (group->state != RJ_GROUP_PREPARING || !rj_all_joined(group))
-        return RJ_OUTCOME_NONE;
-    if (group->previous_state == RJ_GROUP_EMPTY && !RJ_DOES(INIT_DELAY_EARLY_BY_EXPIRY, true))
+    if (group->state != RJ_GROUP_PREPARING || !rj_all_joined(group) || !expiry_may_complete(group))
         return RJ_OUTCOME_NONE;
     if (cause.rule == RJ_RULE_TMR_NEW_MEMBER && !RJ_DOES(TMR_NEW_MEMBER_EXPIRY_COMPLETES, true))
         return RJ_OUTCOME_NONE;
@@ -322,8 +327,7 @@ enum rj_outcome rj_expire_session(struct rj_identity *identity)
     if (identity->is_pending) {
         cause.rule = RJ_RULE_TMR_PENDING_MEMBER;
         rj_group_set_pending(group, identity, false);
-        if (group->state != RJ_GROUP_PREPARING || !rj_all_joined(group)
-            || (group->previous_state == RJ_GROUP_EMPTY && !RJ_DOES(INIT_DELAY_EARLY_BY_EXPIRY, true)))
+        if (group->state != RJ_GROUP_PREPARING || !rj_all_joined(group) || !expiry_may_complete(group))
             return RJ_OUTCOME_NONE;
         return rj_complete_join(group, cause);
     }
