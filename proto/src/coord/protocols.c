@@ -134,12 +134,19 @@ bool rj_protocols_match(const struct rj_protocols *protocols, const struct rj_jo
     return true;
 }
 
-struct rj_bytes rj_protocols_metadata(const struct rj_protocols *protocols, struct rj_string name)
+/* The first by that name; NULL: it is not offered. */
+static const struct rj_protocol *find_protocol(const struct rj_protocols *protocols, struct rj_string name)
 {
     for (int32_t i = 0; i < protocols->count; i++)
         if (rj_string_equal(protocols->items[i].name, name))
-            return protocols->items[i].metadata;
-    return RJ_NULL_BYTES;
+            return &protocols->items[i];
+    return NULL;
+}
+
+struct rj_bytes rj_protocols_metadata(const struct rj_protocols *protocols, struct rj_string name)
+{
+    const struct rj_protocol *protocol = find_protocol(protocols, name);
+    return protocol ? protocol->metadata : RJ_NULL_BYTES;
 }
 
 bool rj_group_supports(const struct rj_group *group, struct rj_string protocol_type,
@@ -241,31 +248,25 @@ static struct rj_string *slot_for(struct rj_string *slots, uint32_t mask, struct
 static bool add_topics(const struct rj_protocols *protocols, struct rj_string name, struct rj_string *slots,
                        uint32_t mask, char **text)
 {
-    for (int32_t i = 0; i < protocols->count; i++) {
-        const struct rj_protocol *protocol = &protocols->items[i];
-        if (!rj_string_equal(protocol->name, name))
+    const struct rj_protocol *protocol = find_protocol(protocols, name);
+    if (protocol == NULL || !protocol->is_subscription)
+        return false;
+    for (int32_t t = 0; t < protocol->topic_count; t++) {
+        struct rj_string topic = protocol->topics[t], *slot = slot_for(slots, mask, topic);
+        if (slot->data != NULL)
             continue;
-        for (int32_t t = 0; protocol->is_subscription && t < protocol->topic_count; t++) {
-            struct rj_string topic = protocol->topics[t], *slot = slot_for(slots, mask, topic);
-            if (slot->data != NULL)
-                continue;
-            if (topic.len > 0)
-                memcpy(*text, topic.data, (size_t)topic.len);
-            *slot = (struct rj_string){*text, topic.len};
-            *text += topic.len;
-        }
-        return protocol->is_subscription;
+        if (topic.len > 0)
+            memcpy(*text, topic.data, (size_t)topic.len);
+        *slot = (struct rj_string){*text, topic.len};
+        *text += topic.len;
     }
-    return false;
+    return true;
 }
 
 /* NULL: the member does not offer what was chosen, which a name given twice makes possible. */
 static const struct rj_protocol *chosen_of(const struct rj_group *group, const struct rj_member *member)
 {
-    for (int32_t i = 0; i < member->protocols->count; i++)
-        if (rj_string_equal(member->protocols->items[i].name, group->protocol_name))
-            return &member->protocols->items[i];
-    return NULL;
+    return find_protocol(member->protocols, group->protocol_name);
 }
 
 bool rj_subscribed_is_readable(const struct rj_group *group)

@@ -291,10 +291,12 @@ static void undo_replacement(struct rj_write *write)
 {
     struct rj_group *group = write->group;
     struct rj_member *member = write->identity->member;
-    if (group->exists && member == NULL)
-        miscount_protocols(write);
-    if (!group->exists || member == NULL)
+    if (!group->exists)
         return;
+    if (member == NULL) {
+        miscount_protocols(write);
+        return;
+    }
     member->rebalance_timeout_ms = write->old_rebalance_timeout_ms;
     rj_member_set_session_timeout(member, write->old_session_timeout_ms);
     rj_member_set_protocols(group, member, write->old_protocols);
