@@ -4,14 +4,6 @@
 
 #include <stdlib.h>
 
-static struct decoder decoder_of(const struct rj_message_schema *schema, int16_t version, struct rj_bytes body,
-                                 struct rj_arena *arena)
-{
-    return (struct decoder){.start = body.data, .at = body.data, .end = body.data + body.len, .arena = arena,
-                            .arena_limit_len = SIZE_MAX, .place = {schema, version, NULL},
-                            .flexible = version >= schema->flexible_from};
-}
-
 void fuzz_check_plan(const struct rj_message_schema *schema, int16_t version, struct rj_bytes body)
 {
     static const uint8_t nothing[1];
@@ -24,9 +16,10 @@ void fuzz_check_plan(const struct rj_message_schema *schema, int16_t version, st
     void *by_plan = rj_arena_alloc(&arena, schema->root->size), *by_rows = rj_arena_alloc(&arena, schema->root->size);
     if (by_plan == NULL || by_rows == NULL)
         abort();
-    struct decoder plan = decoder_of(schema, version, body, &arena);
+    struct place place = {schema, version, NULL};
+    struct decoder plan = decoder_of(&place, body.data, (size_t)body.len, &arena);
     if (rj_plan_decode(&plan, plan_of(schema, version), by_plan)) {
-        struct decoder walker = decoder_of(schema, version, body, &arena);
+        struct decoder walker = decoder_of(&place, body.data, (size_t)body.len, &arena);
         enum rj_err err = rj_walk_decode(&walker, by_rows);
         FUZZ_REQUIRE(err == RJ_OK, "plan-accepts", "%s v%d: the walker says %s", schema->name, version,
                      rj_err_name(err));

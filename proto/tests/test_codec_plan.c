@@ -71,9 +71,7 @@ static void check_version(const struct rj_message_schema *schema, int16_t versio
         e.out_len = len - 1;
         assert_false(rj_plan_encode(&e, plan_of(schema, version), message));
     }
-    struct decoder d = {.start = bytes, .at = bytes, .end = bytes + len, .arena = &arena,
-                        .arena_limit_len = SIZE_MAX, .place = {schema, version, NULL},
-                        .flexible = version >= schema->flexible_from};
+    struct decoder d = decoder_of(&(struct place){schema, version, NULL}, bytes, len, &arena);
     assert_true(rj_plan_decode(&d, plan_of(schema, version), again));
     assert_ptr_equal(d.at, d.end);
     assert_int_equal(rj_compare(schema, version, message, again, false, NULL, NULL), 0);
@@ -96,14 +94,6 @@ static void test_every_version(void **state)
 
 static long compared, accepted;
 
-static struct decoder decoder_of(const struct rj_message_schema *schema, int16_t version, const uint8_t *bytes,
-                                 size_t len, struct rj_arena *arena, struct rj_fault *fault)
-{
-    return (struct decoder){.start = bytes, .at = bytes, .end = bytes + len, .arena = arena,
-                            .arena_limit_len = SIZE_MAX, .place = {schema, version, fault},
-                            .flexible = version >= schema->flexible_from};
-}
-
 /* What the plan takes, the walker takes as the same message of as many bytes. The bytes are copied to a piece of their
  * own length, so that the sanitizer sees every byte too far. */
 static void check_like_walker(const struct rj_message_schema *schema, int16_t version, const uint8_t *bytes, size_t len)
@@ -114,11 +104,11 @@ static void check_like_walker(const struct rj_message_schema *schema, int16_t ve
     struct rj_arena arena;
     rj_arena_init(&arena, &dirty_heap, SIZE_MAX);
     void *by_plan = rj_arena_alloc(&arena, schema->root->size), *by_rows = rj_arena_alloc(&arena, schema->root->size);
-    struct decoder plan = decoder_of(schema, version, copy, len, &arena, NULL);
+    struct decoder plan = decoder_of(&(struct place){schema, version, NULL}, copy, len, &arena);
     compared++;
     if (rj_plan_decode(&plan, plan_of(schema, version), by_plan)) {
         struct rj_fault fault;
-        struct decoder walker = decoder_of(schema, version, copy, len, &arena, &fault);
+        struct decoder walker = decoder_of(&(struct place){schema, version, &fault}, copy, len, &arena);
         accepted++;
         if (rj_walk_decode(&walker, by_rows) != RJ_OK)
             fail_msg("%s v%d: the plan takes %zu bytes, the walker: %s", schema->name, version, len,

@@ -403,8 +403,7 @@ enum rj_err rj_decode_prefix(const struct rj_message_schema *schema, int16_t ver
 {
     static const uint8_t nothing[1];
     const uint8_t *data = input.data != NULL ? input.data : nothing;
-    struct decoder d = {.start = data, .at = data, .end = data + input.len, .arena = arena,
-                        .place = {schema, version, fault}, .flexible = version >= schema->flexible_from};
+    struct decoder d = decoder_of(&(struct place){schema, version, fault}, data, (size_t)input.len, arena);
     size_t budget = FIXED_BUDGET_LEN + BUDGET_FACTOR * (size_t)input.len;
     d.arena_limit_len = arena->used_len > SIZE_MAX - budget ? SIZE_MAX : arena->used_len + budget;
     *consumed_len = 0;
@@ -444,9 +443,8 @@ int32_t rj_find_oddities(const struct rj_message_schema *schema, int16_t version
     if (!rj_in_range(schema->versions, version) || input.data == NULL)
         return 0;
     struct arena_mark mark = arena_mark(arena);
-    struct decoder d = {.start = input.data, .at = input.data, .end = input.data + input.len, .arena = arena,
-                        .arena_limit_len = SIZE_MAX, .place = {schema, version, NULL},
-                        .flexible = version >= schema->flexible_from, .oddities = sink};
+    struct decoder d = decoder_of(&(struct place){schema, version, NULL}, input.data, (size_t)input.len, arena);
+    d.oddities = sink;
     void *message = rj_arena_alloc(arena, schema->root->size);
     if (message != NULL && rj_walk_decode(&d, message) == RJ_OK && d.at != d.end)
         note(&d, RJ_RULE_ENC_TRAILING, offset(&d), NULL);

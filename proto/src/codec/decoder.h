@@ -16,6 +16,15 @@ struct decoder {
     int32_t oddity_count;
 };
 
+/* At the start of the bytes, which are not NULL; without a limit of the arena. */
+static inline struct decoder decoder_of(const struct place *place, const uint8_t *bytes, size_t len,
+                                        struct rj_arena *arena)
+{
+    return (struct decoder){.start = bytes, .at = bytes, .end = bytes + len, .arena = arena,
+                            .arena_limit_len = SIZE_MAX, .place = *place,
+                            .flexible = place->version >= place->schema->flexible_from};
+}
+
 /* From the arena, within the budget; NULL when either says no. */
 static inline void *decoder_take(struct decoder *d, size_t size)
 {
