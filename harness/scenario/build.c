@@ -15,9 +15,16 @@ struct build {
     json_t *body;
 };
 
-static bool fail(struct build *build, int column, const char *what, const char *found)
+/* Names the word as it is written and where, which may be in the actor's declaration; piece: what in it is wrong, NULL:
+ * all of it. */
+static bool fail(struct build *build, const struct scn_field *word, const char *piece, const char *what)
 {
-    scn_run_end(build->run, SCN_BROKEN, build->step->line, "column %d: found '%s', expected %s", column, found, what);
+    if (piece != NULL && strcmp(piece, word->word) != 0)
+        scn_run_end(build->run, SCN_BROKEN, word->line, "column %d: found '%s' in '%s', expected %s", word->column,
+                    piece, word->word, what);
+    else
+        scn_run_end(build->run, SCN_BROKEN, word->line, "column %d: found '%s', expected %s", word->column, word->word,
+                    what);
     return false;
 }
 
@@ -33,10 +40,20 @@ static const struct scn_field *find_word(const struct build *build, const char *
     return NULL;
 }
 
-static const char *text_or(const struct build *build, const char *name, const char *otherwise)
+static const char a_text[] = "text, \"text\" or a $NAME that stands for something";
+
+/* What the word of that name says; NULL: nothing stands behind its $NAME, and the run has ended. Takes otherwise, which
+ * is for where there is no such word. */
+static json_t *text_or(struct build *build, const char *name, json_t *otherwise)
 {
     const struct scn_field *word = find_word(build, name);
-    return word ? word->value : otherwise;
+    if (word == NULL)
+        return otherwise;
+    json_decref(otherwise);
+    json_t *text = word->is_quoted ? json_string(word->value) : scn_text_value(build->run, word->value);
+    if (text == NULL)
+        fail(build, word, word->value, a_text);
+    return text;
 }
 
 static bool has(const struct build *build, const char *name)
@@ -58,14 +75,6 @@ static json_t *member_id(const struct build *build)
     return id ? json_incref(id) : json_string("");
 }
 
-static json_t *instance_id(const struct build *build)
-{
-    const struct scn_field *word = find_word(build, "instance");
-    if (word == NULL)
-        return json_null();
-    return word->is_quoted ? json_string(word->value) : scn_text_value(build->run, word->value);
-}
-
 /* An object of two; NULL where one of them is. */
 static json_t *pair(const char *first_name, json_t *first, const char *second_name, json_t *second)
 {
@@ -84,11 +93,13 @@ static bool add_pieces(struct build *build, json_t *list, const struct scn_field
     const char *at = word ? word->value : NULL;
     bool ok = true;
     for (char *piece; word != NULL && *word->value != 0 && (piece = scn_next_piece(&at)) != NULL; free(piece)) {
+        char *written = rejoin_strdup(piece);
         json_t *made = make(build, piece);
         if (made != NULL)
             json_array_append_new(list, made);
         else
-            ok = fail(build, word->column, expected, piece);
+            ok = fail(build, word, written, expected);
+        free(written);
     }
     return ok;
 }
@@ -167,22 +178,19 @@ static json_t *make_member(struct build *build, char *piece)
 static bool build_members(struct build *build)
 {
     const struct scn_field *word = find_word(build, "members");
-    json_t *list = json_array();
+    json_t *list = json_array(), *reason = text_or(build, "reason", json_null()), *one;
+    bool ok = reason != NULL;
     if (word == NULL) {
-        const struct scn_field *member = find_word(build, "member");
-        json_t *id = member ? scn_text_value(build->run, member->value) : member_id(build);
-        if (member != NULL && member->is_quoted)
-            id = json_string(member->value);
-        json_array_append_new(list, json_pack("{s:o?, s:o}", "memberId", id, "groupInstanceId", instance_id(build)));
+        one = pair("memberId", text_or(build, "member", member_id(build)),
+                   "groupInstanceId", text_or(build, "instance", json_null()));
+        ok = json_array_append_new(list, one) == 0 && ok;
     }
-    bool ok = add_pieces(build, list, word, make_member, "members=ID, ID/INSTANCE or /INSTANCE, with commas between");
-    const struct scn_field *reason = find_word(build, "reason");
+    ok = add_pieces(build, list, word, make_member, "members=ID, ID/INSTANCE or /INSTANCE, with commas between") && ok;
     size_t i;
-    json_t *one;
     json_array_foreach (list, i, one)
-        if (reason != NULL && build->version >= 5)
-            json_object_set_new(one, "reason", reason->is_quoted ? json_string(reason->value)
-                                                                 : scn_text_value(build->run, reason->value));
+        if (build->version >= 5 && find_word(build, "reason") != NULL)
+            json_object_set(one, "reason", reason);
+    json_decref(reason);
     set(build, "members", list);
     return ok;
 }
@@ -219,7 +227,7 @@ static bool add_offset(struct build *build, json_t *topics, const struct scn_fie
     bool ok = *text != 0 && *end == 0 && kept != NULL;
     free(text);
     if (!ok)
-        return fail(build, word->column, "TOPIC-PARTITION=OFFSET or OFFSET:METADATA", word->value);
+        return fail(build, word, NULL, "TOPIC-PARTITION=OFFSET or OFFSET:METADATA");
     json_array_append_new(json_object_get(open_topic(build, topics, topic), "partitions"),
                           json_pack("{s:i, s:I, s:o}", "partitionIndex", partition, "committedOffset",
                                     (json_int_t)offset, "committedMetadata", kept));
@@ -245,13 +253,26 @@ static bool add_partition(struct build *build, json_t **topics, const struct scn
     }
     if (!scn_split_partition(word->value, topic, sizeof(topic), &partition) || build->step->api_key == 8
         || build->step->api_key == 28)
-        return fail(build, word->column, "FIELD=VALUE, or a partition as t-0 where this request has any", word->value);
+        return fail(build, word, NULL, "FIELD=VALUE, or a partition as t-0 where this request has any");
     json_t *entry = open_topic(build, *topics, topic);
     if (build->step->api_key == 9)
         json_array_append_new(json_object_get(entry, "partitionIndexes"), json_integer(partition));
     else
         json_array_append_new(json_object_get(entry, "partitions"), json_pack("{s:i}", "partitionIndex", partition));
     return true;
+}
+
+static json_t *make_group(struct build *build, char *piece) { return scn_text_value(build->run, piece); }
+
+/* groups=A,B or group=A. Of an OffsetFetch groups="" is the one without a name, elsewhere it is none. */
+static bool read_groups(struct build *build, json_t *names)
+{
+    static const struct scn_field otherwise = {.value = "g"};
+    const struct scn_field *list = find_word(build, "groups"), *one = find_word(build, "group");
+    const struct scn_field *word = list ? list : one ? one : &otherwise;
+    if (*word->value == 0 && (list == NULL || build->step->api_key == 9))
+        return json_array_append_new(names, json_string("")) == 0;
+    return add_pieces(build, names, word, make_group, a_text);
 }
 
 static bool build_topics(struct build *build)
@@ -264,13 +285,12 @@ static bool build_topics(struct build *build)
         set(build, "topics", topics);
         return ok;
     }
-    json_t *groups = json_array();
-    const char *text = text_or(build, "groups", text_or(build, "group", "g")), *at = text;
-    for (char *piece; (piece = scn_next_piece(&at)) != NULL; free(piece)) {
-        json_t *group = json_pack("{s:o?, s:o}", "groupId", *text ? scn_text_value(build->run, piece) : json_string(""),
-                                  "topics", json_deep_copy(topics)); /* names are changed in place */
-        json_array_append_new(groups, group);
-    }
+    json_t *names = json_array(), *groups = json_array(), *name;
+    ok = read_groups(build, names) && ok;
+    size_t i;
+    json_array_foreach (names, i, name) /* a copy of the topics, because names are changed in place */
+        json_array_append_new(groups, json_pack("{s:O, s:o}", "groupId", name, "topics", json_deep_copy(topics)));
+    json_decref(names);
     json_decref(topics);
     set(build, "groups", groups);
     return ok;
@@ -278,15 +298,12 @@ static bool build_topics(struct build *build)
 
 /* ---- All of them ------------------------------------------------------------------------------------------------- */
 
-static json_t *list_of_groups(struct build *build)
+static bool build_groups(struct build *build, const char *field)
 {
     json_t *groups = json_array();
-    const struct scn_field *word = find_word(build, "groups");
-    const char *at = word ? word->value : text_or(build, "group", "g");
-    bool empty = word != NULL && *word->value == 0;
-    for (char *piece; !empty && (piece = scn_next_piece(&at)) != NULL; free(piece))
-        json_array_append_new(groups, scn_text_value(build->run, piece));
-    return groups;
+    bool ok = read_groups(build, groups);
+    set(build, field, groups);
+    return ok;
 }
 
 static void set_ids(struct build *build)
@@ -296,7 +313,8 @@ static void set_ids(struct build *build)
     set(build, "memberId", member_id(build));
     set(build, "generationId", json_integer(state->generation));
     set(build, "generationIdOrMemberEpoch", json_integer(state->generation));
-    set(build, "groupInstanceId", instance_id(build));
+    if (has(build, "groupInstanceId"))
+        set(build, "groupInstanceId", text_or(build, "instance", json_null()));
     set(build, "sessionTimeoutMs", json_integer(10000));
     set(build, "rebalanceTimeoutMs", json_integer(60000));
     set(build, "protocolType", json_string("consumer"));
@@ -318,8 +336,8 @@ static bool set_defaults(struct build *build)
     case 12: set_ids(build); return true;
     case 13: set_ids(build); return build->version < 3 || build_members(build);
     case 14: set_ids(build); return build_assignments(build);
-    case 15: set(build, "groups", list_of_groups(build)); return true;
-    case 42: set(build, "groupsNames", list_of_groups(build)); return true;
+    case 15: return build_groups(build, "groups");
+    case 42: return build_groups(build, "groupsNames");
     case 25:
     case 26: set_ids(build); return true;
     case 10:
@@ -366,22 +384,22 @@ static bool apply_word(struct build *build, const struct scn_field *word, bool m
         const char *missing = NULL;
         json_t *laid_over = scn_substitute(build->run, word->json, &missing);
         if (missing != NULL)
-            fail(build, word->column, "a $NAME that stands for something", missing);
+            fail(build, word, missing, "a $NAME that stands for something");
         else
             json_object_update(build->body, laid_over);
         json_decref(laid_over);
         return missing == NULL;
     }
     if (word->name == NULL)
-        return fail(build, word->column, "FIELD=VALUE or {JSON}", word->value);
+        return fail(build, word, NULL, "FIELD=VALUE or {JSON}");
     bool is_time;
     const char *name = scn_long_name(word->name, build->root, build->version, &is_time), *expected = "";
     const struct rj_schema_field *field = scn_find_field(build->root, name, build->version);
     if (field == NULL)
-        return !must || fail(build, word->column, "a field of this request in this version", word->name);
+        return !must || fail(build, word, word->name, "a field of this request in this version");
     json_t *value = scn_typed_value(build->run, field, word, is_time, &expected);
     if (value == NULL)
-        return fail(build, word->column, expected, word->value);
+        return fail(build, word, NULL, expected);
     json_object_set_new(build->body, name, value);
     return true;
 }

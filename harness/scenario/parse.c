@@ -417,7 +417,7 @@ static const struct scn_field *make_plan(struct scn_parser *parser, const struct
                              stable->fields.items[i].value);
     struct scn_field *plan = rj_arena_alloc(&parser->scenario->arena, sizeof(*plan));
     *plan = (struct scn_field){.name = "assignments", .value = scn_keep(parser, (const char *)text.data, text.len),
-                               .column = stable->column};
+                               .word = "stable", .line = stable->line, .column = stable->column};
     rejoin_buffer_free(&text);
     return plan;
 }

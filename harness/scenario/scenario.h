@@ -19,7 +19,8 @@ struct scn_field {
     const char *value;  /* "7", "$m1", "?id", "t-0"; quotes are off */
     bool is_quoted;     /* then $ and ? have no meaning */
     json_t *json;       /* of a word in braces */
-    int column;
+    const char *word;   /* the whole as it is written: "generation=7" */
+    int line, column;
 };
 
 struct scn_fields { const struct scn_field *items; int count; };

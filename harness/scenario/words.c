@@ -179,7 +179,8 @@ static bool is_name(const char *text, size_t len)
 
 static bool read_field(struct scn_parser *parser, const struct scn_word *word, struct scn_field *field)
 {
-    *field = (struct scn_field){.column = word->column};
+    *field = (struct scn_field){.word = scn_keep(parser, word->text, (size_t)word->len), .line = parser->line,
+                                .column = word->column};
     if (word->text[0] == '{')
         return read_json(parser, word, field);
     const char *equals = memchr(word->text, '=', (size_t)word->len), *quote = memchr(word->text, '"', (size_t)word->len);

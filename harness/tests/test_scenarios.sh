@@ -29,6 +29,30 @@ for target in core mock; do
   expect 4 'nothing is expected' $target <<<'m1 > Heartbeat <'
   expect 5 'not-run' $target <<<$'needs kafka<0.9 # long ago\nm1 > Heartbeat < NONE'
 done
+
+# What cannot be built names the whole word where it stands, in a declaration too, and what in it is wrong.
+expect 4 "test.scn:2: column 16: found 'range:\$zz' in 'protocols=range:\$zz', expected protocols=NAME" core \
+  <<<'m1 > JoinGroup protocols=range:$zz < NONE'
+expect 4 "test.scn:2: column 11: found 'b:\$zz' in 'protocols=a,b:\$zz,c', expected protocols=NAME" core \
+  <<<$'member m1 protocols=a,b:$zz,c\n\nm1 > JoinGroup < NONE'
+expect 4 "test.scn:2: column 16: found '\$zz:x' in 'assignments=\$zz:x', expected assignments=" core \
+  <<<'m1 > SyncGroup assignments=$zz:x < NONE'
+expect 4 "test.scn:2: column 17: found '\$zz' in 'member=\$zz', expected text" core <<<'m1 > LeaveGroup member=$zz < NONE'
+expect 4 "test.scn:2: column 17: found '\$zz' in 'reason=\$zz', expected text" core \
+  <<<'m1 > LeaveGroup reason=$zz < NONE'
+expect 4 "test.scn:2: column 17: found 'a/\$zz' in 'members=b,a/\$zz', expected members=" core \
+  <<<'m1 > LeaveGroup members=b,a/$zz < NONE'
+expect 4 "test.scn:2: column 21: found '\$zz' in 'groups=\$zz,g', expected text" core \
+  <<<'m1 > DescribeGroups groups=$zz,g < NONE'
+expect 4 "test.scn:2: column 18: found '\$zz' in 'groups=g,\$zz', expected text" core \
+  <<<'m1 > OffsetFetch groups=g,$zz all < NONE'
+expect 4 "test.scn:2: column 19: found 't-0=5:\$zz', expected TOPIC-PARTITION=OFFSET" core \
+  <<<'m1 > OffsetCommit t-0=5:$zz < NONE'
+expect 4 "test.scn:2: column 16: found 'generation=soon', expected a number" core <<<'m1 > Heartbeat generation=soon < NONE'
+expect 4 "test.scn:2: column 16: found 'speed' in 'speed=7', expected a field" core <<<'m1 > Heartbeat speed=7 < NONE'
+expect 4 "test.scn:2: column 16: found '\$zz' in '{\"groupId\":\"\$zz\"}', expected a" core \
+  <<<'m1 > Heartbeat {"groupId":"$zz"} < NONE'
+
 expect 1 'no answer to m1' core <<<$'m1 > JoinGroup v3\n+299ms m1 < NONE'
 expect 5 "'force' cannot be done on the mock" mock <<<'force g Dead'
 expect 5 'does not advertise OffsetCommit v10' mock <<<'m1 > OffsetCommit v10 < NONE'
