@@ -64,6 +64,10 @@ static int check(const struct codec_options *options, const char *command)
                 command);
         return REJOIN_EXIT_USAGE;
     }
+    if (options->length != CODEC_LENGTH_GUESSED && !options->frame) {
+        fprintf(stderr, "rejoin %s: --length goes with --frame\n", command);
+        return REJOIN_EXIT_USAGE;
+    }
     if (options->api_key < 0 || options->version < 0)
         return 0;
     const struct rj_message_schema *schema = options->response ? rj_response_schema((int16_t)options->api_key)
@@ -95,6 +99,10 @@ static int read_option(int option, const char *command, struct codec_options *op
                        codec_record_schema(options->record_type, RJ_MESSAGE_VALUE) != NULL
                    ? 0 : usage(command, "--record-type", optarg, "the number of a record type of __consumer_offsets");
     case 'f': options->frame = true; return 0;
+    case 'l':
+        options->length = strcmp(optarg, "without") == 0 ? CODEC_WITHOUT_LENGTH : CODEC_WITH_LENGTH;
+        return strcmp(optarg, "with") == 0 || strcmp(optarg, "without") == 0
+                   ? 0 : usage(command, "--length", optarg, "with or without");
     case 'b': options->binary = true; return 0;
     default: fprintf(stderr, "Try 'rejoin %s --help'\n", command); return REJOIN_EXIT_USAGE;
     }
@@ -106,7 +114,7 @@ int codec_options_read(int argc, char **argv, const char *help, struct codec_opt
         {"api", required_argument, NULL, 'a'}, {"version", required_argument, NULL, 'v'},
         {"kind", required_argument, NULL, 'k'}, {"type", required_argument, NULL, 't'},
         {"record-type", required_argument, NULL, 'r'}, {"frame", no_argument, NULL, 'f'},
-        {"binary", no_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+        {"length", required_argument, NULL, 'l'}, {"binary", no_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     *options = (struct codec_options){.api_key = -1, .version = -1, .record_type = -1};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {

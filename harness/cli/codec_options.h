@@ -10,12 +10,16 @@ enum codec_type {
     CODEC_OFFSETS_VALUE, CODEC_RECORD_BATCH,
 };
 
+/* Of a frame: whether the 4 bytes of length open it. */
+enum codec_length { CODEC_LENGTH_GUESSED, CODEC_WITH_LENGTH, CODEC_WITHOUT_LENGTH };
+
 struct codec_options {
     enum codec_type type;
     int api_key, version;      /* -1: not given */
     int record_type;           /* of __consumer_offsets; -1: not given */
     bool response;
     bool frame, binary;
+    enum codec_length length;
     const char *file;          /* NULL or "-": stdin */
 };
 

@@ -1,6 +1,7 @@
 /* rejoin decode: bytes -> JSON. */
 #include "cli/codec_options.h"
 #include "cli/commands.h"
+#include "cli/frame_reading.h"
 #include "records/print.h"
 #include "rejoin/conn.h"
 #include "support/memory.h"
@@ -15,7 +16,9 @@ static const char help[] =
     "  --api KEY|NAME     11 or JoinGroup\n"
     "  --version V        of the API; with --type: of what carries no version in its bytes\n"
     "  --kind KIND        request (default) or response\n"
-    "  --frame            the input is a whole frame: header and body, with or without the 4-byte length\n"
+    "  --frame            the input is a whole frame: header and body\n"
+    "  --length HOW       with or without: whether the frame's 4-byte length opens it. Else the way that decodes is\n"
+    "                     taken; where both do, this must be said; where none does, both faults are told\n"
     "  --type TYPE        what has no API key: consumer-subscription, consumer-assignment, sticky-userdata,\n"
     "                     offsets-key, offsets-value (with --record-type), record-batch (batches and message sets)\n"
     "  --record-type N    the number that opens the key of a record of __consumer_offsets\n"
@@ -24,7 +27,7 @@ static const char help[] =
     "last field, ...) are accepted, and told by rule: on stderr and as \"odd\" in the JSON (unknown tags, which stand in\n"
     "the message, on stderr only). 'rejoin rules --area encoding' lists them.\n\n"
     "exit codes: 0 decoded; 1 refused: the fault is on stderr and, with all that could be read before it, in the JSON;\n"
-    "            3 usage\n";
+    "            3 usage, or a frame that decodes with its length and without\n";
 
 /* The limit for what compressed records may become. */
 static const size_t plain_limit_len = (size_t)1 << 28;
@@ -39,7 +42,8 @@ struct job {
     struct rejoin_buffer odd; /* JSON objects, comma between */
     size_t odd_base;          /* where in the input the bytes at hand begin */
     long odd_count, odd_tag_count;
-    bool unsized; /* a frame without its length: bytes left over may as well mean that it is something else */
+    bool unsized; /* a frame whose length is not known: bytes left over may mean that it is something else */
+    bool is_ambiguous;
 };
 
 /* More of them are counted only. */
@@ -158,15 +162,29 @@ static enum rj_err decode_response_frame(struct job *job)
                   response.body_offset);
 }
 
-/* With its 4-byte length or without: only a frame that says its own length right is taken to have one. */
 static enum rj_err decode_frame(struct job *job)
 {
-    uint32_t len;
-    if (rj_frame_next(job->input, INT32_MAX, &len) == 1 && (size_t)len + 4 == (size_t)job->input.len)
-        job->input = bytes_from(job->input, 4);
-    else
-        job->unsized = true;
-    return job->options->response ? decode_response_frame(job) : decode_request_frame(job);
+    struct frame_reading with_length, without;
+    frame_readings(job->options, job->input, &job->arena, &with_length, &without);
+    const struct frame_reading *chosen = frame_reading_choose(job->options, &with_length, &without);
+    job->is_ambiguous = chosen == NULL;
+    if (job->is_ambiguous) {
+        frame_reading_tell_both(&with_length);
+        return RJ_OK;
+    }
+    bool is_guessed = job->options->length == CODEC_LENGTH_GUESSED;
+    job->input = chosen->frame;
+    job->unsized = !chosen->is_sized && is_guessed;
+    enum rj_err err = job->options->response ? decode_response_frame(job) : decode_request_frame(job);
+    struct rj_fault fault;
+    if (!frame_reading_check_length(chosen, &fault) && (err == RJ_OK || chosen->said_len < 0)) {
+        job->fault = fault;
+        return fault.err;
+    }
+    frame_reading_tell_length(chosen);
+    if (err != RJ_OK && is_guessed)
+        frame_reading_tell_other(chosen, chosen->is_sized ? &without : &with_length);
+    return err;
 }
 
 static void print_opening(struct job *job, const char *name, int number)
@@ -333,6 +351,11 @@ int command_decode(int argc, char **argv)
     struct job job = {.options = &options, .input = rejoin_buffer_bytes(&input)};
     rj_arena_init(&job.arena, &rejoin_heap, SIZE_MAX);
     enum rj_err err = decode(&job);
+    if (job.is_ambiguous) {
+        rj_arena_release(&job.arena);
+        rejoin_buffer_free(&input);
+        return REJOIN_EXIT_USAGE;
+    }
     if (err != RJ_OK) {
         codec_print_fault(argv[0], job.what, &job.fault);
         add_fault(&job);

@@ -19,6 +19,7 @@ static const char help[] =
     "  --kind KIND        request (default) or response\n"
     "  --frame            {\"header\":{...},\"body\":{...}} -> a whole frame with its 4-byte length; of a request the\n"
     "                     header says API and version\n"
+    "  --length HOW       with (default) or without that length\n"
     "  --type TYPE        consumer-subscription, consumer-assignment, sticky-userdata, offsets-key, offsets-value\n"
     "                     (with --record-type)\n"
     "  --record-type N    the number that opens the key of a record of __consumer_offsets\n"
@@ -110,8 +111,9 @@ static enum rj_err encode_frame_of(struct job *job, struct rj_string header_text
                                               bytes, room, &len, &job->fault)
                    : rj_encode_request_frame(key, version, header->correlation_id, header->client_id, body, bytes,
                                              room, &len, &job->fault);
+    size_t skipped_len = job->options->length == CODEC_WITHOUT_LENGTH ? 4 : 0;
     if (err == RJ_OK)
-        rejoin_buffer_add(&job->out, bytes, len);
+        rejoin_buffer_add(&job->out, bytes + skipped_len, len - skipped_len);
     free(bytes);
     return err;
 }

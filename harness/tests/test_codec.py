@@ -67,6 +67,55 @@ def test_frames():
     check("response frame", seen, {"header": {"correlationId": 5}, "body": {"throttleTimeMs": 0, "errorCode": 0}})
 
 
+def frame_case(frame, *options):
+    """Exit code, the JSON document, and what is said on stderr."""
+    done = run("decode", frame, "--frame", *options)
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr.decode()
+
+
+def test_length_of_a_frame():
+    """The way that decodes is taken; where both do or none does, that is said; --length says it itself."""
+    frame = "00000016000c00040000000500026d6500026700000000010000"
+    whole = {"header": {"requestApiKey": 12, "requestApiVersion": 4, "correlationId": 5, "clientId": "me"},
+             "body": {"groupId": "g", "generationId": 0, "memberId": "", "groupInstanceId": None}}
+    # The length is there but not right: the frame was cut off, or another one follows.
+    code, seen, said = frame_case(frame[:-12])
+    check("cut", (code, seen["header"], seen["fault"]["field"], seen["fault"]["offset"]),
+          (1, whole["header"], "generationId", 15))
+    check("cut is told", "length at the frame's start says 22 bytes, and 16 follow" in said, True)
+    code, seen, said = frame_case(frame + "00000016")
+    check("more", (code, seen["body"], seen["fault"]["err"], seen["fault"]["offset"]),
+          (1, whole["body"], "RJ_ERR_TRAILING", 22))
+    check("more is told", "at byte 22: " in said and "found 26 bytes, expected the 22 bytes that the length says" in said,
+          True)
+    check("explicit", (frame_case(frame, "--length", "with"), frame_case(frame[8:], "--length", "without")),
+          ((0, whole, ""), (0, whole, "")))
+    check("explicit but wrong", frame_case(frame, "--length", "without")[1]["fault"]["field"], "requestApiVersion")
+    check("explicit but missing", frame_case("00", "--length", "with")[1]["fault"]["field"], "length")
+    # The first four bytes of a response may be its length and its correlation id: 17 bytes that decode both ways.
+    response = ["--kind", "response", "--api", "10", "--version", "0"]
+    both = "00000011 00000007 0000 00050000 0001 61 00002384"
+    code, seen, said = frame_case(both, *response)
+    check("both", (code, seen, "at byte 0" in said and "--length without" in said), (3, None, True))
+    check("both, with", frame_case(both, "--length", "with", *response)[:2],
+          (0, {"header": {"correlationId": 7}, "body": {"errorCode": 0, "nodeId": 327680, "host": "a", "port": 9092}}))
+    check("both, without", frame_case(both, "--length", "without", *response)[1]["header"], {"correlationId": 17})
+    # A correlation id that is by chance the length of what follows: only one way decodes.
+    response = ["--kind", "response", "--api", "12", "--version", "1"]
+    check("by chance", frame_case("00000006 00000000 0010", *response),
+          (0, {"header": {"correlationId": 6}, "body": {"throttleTimeMs": 0, "errorCode": 16}}, ""))
+    # Neither: both faults with their offsets.
+    code, seen, said = frame_case("0000000a 00000005 00000000 00", *response)
+    check("neither", (code, seen["header"]["correlationId"]), (1, 10))
+    check("neither is told", "at byte 10: bytes are left over" in said and "with --length with:" in said
+          and "errorCode at byte 8: " in said and "says 10 bytes, and 9 follow" in said, True)
+    check("encode without", run("encode", json.dumps(whole), "--frame", "--length", "without").stdout.decode().strip(),
+          frame[8:])
+    for command in ("decode", "encode"):
+        for options in (["--frame", "--length", "both"], ["--api", "12", "--version", "4", "--length", "with"]):
+            check(f"{command} {options}", run(command, "00", *options).returncode, 3)
+
+
 def test_types():
     for kind, bytes_in, expected in (
             ("consumer-subscription", "0001 00000001 0001 74 ffffffff 00000001 0001 74 00000001 00000002",
@@ -126,6 +175,6 @@ def test_usage():
     check("encode refuses", (done.returncode, done.stdout), (1, b""))
 
 
-for test in (test_messages, test_faults, test_frames, test_types, test_records, test_usage):
+for test in (test_messages, test_faults, test_frames, test_length_of_a_frame, test_types, test_records, test_usage):
     test()
 sys.exit(1 if failures else 0)
