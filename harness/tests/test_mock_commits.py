@@ -14,6 +14,7 @@ from test_mock_wire import Mock, frame, read_exactly, string  # noqa: E402
 REJOIN = sys.argv[1]
 OFFSET_COMMIT, OFFSET_FETCH, FETCH, LIST_OFFSETS = 8, 9, 1, 2
 PARTITIONS_OF_OFFSETS = 50
+TAIL_LEN, RECORD_LEN = 128 * 1024, 40  # commit_tail.c: a full tail is compacted; a record's least length in it
 
 
 def answer(connection):
@@ -151,20 +152,23 @@ class World:
         self.written = []
 
     def commits(self, count):
-        made = []
-        for _ in range(count):
-            topics = []
-            for name in self.random.sample(["v", "u"], self.random.choice([1, 1, 2])):
-                partitions = [(self.random.randrange(self.partitions), self.random.randrange(1 << 40),
-                               self.random.choice([-1, 7]), "m" * self.random.choice([0, 0, 1, 9, 30]))
-                              for _ in range(self.random.randrange(1, self.at_once + 1))]
-                topics.append((name, partitions))
-            group = self.random.choice(self.groups)
-            made.append((group, topics))
-            for name, partitions in topics:
-                self.written += [((group, name, p), (offset, epoch, metadata))
-                                 for p, offset, epoch, metadata in partitions]
-        return made
+        return [self.commit(self.random.choice(self.groups)) for _ in range(count)]
+
+    def first_commits(self):
+        """One of each group: a group's first is written out at once, with all that waits, since it makes the group."""
+        return [self.commit(group) for group in self.groups]
+
+    def commit(self, group):
+        topics = []
+        for name in self.random.sample(["v", "u"], self.random.choice([1, 1, 2])):
+            partitions = [(self.random.randrange(self.partitions), self.random.randrange(1 << 40),
+                           self.random.choice([-1, 7]), "m" * self.random.choice([0, 0, 1, 9, 30]))
+                          for _ in range(self.random.randrange(1, self.at_once + 1))]
+            topics.append((name, partitions))
+        for name, partitions in topics:
+            self.written += [((group, name, p), (offset, epoch, metadata))
+                             for p, offset, epoch, metadata in partitions]
+        return group, topics
 
     def latest(self):
         return dict(self.written)
@@ -212,12 +216,14 @@ def check_move(mock, connection, control, world):
         assert offsets_of(connection, group) == wanted, group
 
 
-def every_commit_can_be_read(seed, group_count, rounds, a_round, partitions=3, at_once=6):
+def every_commit_can_be_read(seed, group_count, rounds, a_round, partitions=3, at_once=6, options=()):
     """A few commits are read as they were made; of many the newest of each key, at their offsets."""
     world = World(group_count, seed, partitions, at_once)
     topics = ["--topic", f"u:{partitions}", "--topic", f"v:{partitions}"]
     with tempfile.TemporaryDirectory() as folder, \
-            Mock(*topics, "--control", f"{folder}/control") as mock, mock.connect() as connection:
+            Mock(*topics, *options, "--control", f"{folder}/control") as mock, mock.connect() as connection:
+        send_commits(connection, world.first_commits())
+        world.check_log(connection)
         for count in a_round[:rounds]:
             send_commits(connection, world.commits(count))
             kept = world.check_log(connection)
@@ -233,7 +239,12 @@ def main():
     assert kept < written / 3, (written, kept)
     written, kept = every_commit_can_be_read(2, 40, 2, [1800, 100])
     assert kept < written, (written, kept)
-    every_commit_can_be_read(3, 400, 1, [1800])  # more than the tail may hold
+    written, kept = every_commit_can_be_read(3, 400, 1, [1800])
+    # Compacted, or all would be there; and with more keys than a tail holds, so that it was written out too.
+    assert kept < written - 500 and kept * RECORD_LEN > TAIL_LEN, (written, kept)
+    # The log that they are written out to is compacted too, each time that it has doubled.
+    _, kept_of_doubled = every_commit_can_be_read(3, 400, 1, [1800], options=["--offsets-segment-bytes", "65536"])
+    assert kept_of_doubled < kept * 3 / 4, (kept_of_doubled, kept)
     # Many that differ in the group alone, or in the partition alone, so that their hashes meet.
     every_commit_can_be_read(4, 80, 1, [5000], 3, 1)
     every_commit_can_be_read(5, 1, 1, [5000], 200, 1)
