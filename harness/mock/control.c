@@ -27,7 +27,8 @@ struct mock_control {
 
 const char mock_control_help[] =
     "  move-coordinator GROUP BROKER [LOADING_MS]  the group's partition of __consumer_offsets moves; the new\n"
-    "                                              coordinator loads for that long (default 0)\n"
+    "                                              coordinator loads for that long (default 0); BROKER none: the\n"
+    "                                              partition has no leader until it is moved again\n"
     "  add-partitions TOPIC COUNT                  the topic has COUNT partitions from now on\n"
     "  create-topic TOPIC COUNT\n"
     "  delete-topic TOPIC\n"
@@ -63,10 +64,11 @@ static bool read_number(const char *text, int32_t *out)
 
 static json_t *move_coordinator(const struct call *call)
 {
-    int32_t broker_id, loading_ms = 0;
-    if (!read_number(call->arguments[1], &broker_id) || 
-        (call->count > 2 && !read_number(call->arguments[2], &loading_ms)))
-        return refused("expected: move-coordinator GROUP BROKER [LOADING_MS]");
+    int32_t broker_id = MOCK_NO_BROKER, loading_ms = 0;
+    bool to_nobody = strcmp(call->arguments[1], "none") == 0;
+    if ((!to_nobody && !read_number(call->arguments[1], &broker_id)) || (!to_nobody && broker_id < 0)
+        || (call->count > 2 && !read_number(call->arguments[2], &loading_ms)))
+        return refused("expected: move-coordinator GROUP BROKER|none [LOADING_MS]");
     if (!mock_move_coordinator(call->cluster, call->arguments[0], broker_id, loading_ms))
         return refused("there is no such broker");
     return json_pack("{s:b,s:s,s:i}", "ok", 1, "group", call->arguments[0], "coordinator", broker_id);

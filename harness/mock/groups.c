@@ -485,8 +485,8 @@ int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t parti
     if (coordinator == NULL)
         return RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
     int16_t error = mock_append_marker(cluster, coordinator->log, producer, commit);
-    if (error != RJ_KAFKA_NONE || coordinator->loads_until_ms != 0) /* the load will find it */
-        return error;
+    if (error != RJ_KAFKA_NONE || coordinator->loads_until_ms != 0 || coordinator->broker_id == MOCK_NO_BROKER)
+        return error; /* the load will find it */
     struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER};
     event.as.transaction_marker.producer_id = producer.producer_id;
     event.as.transaction_marker.producer_epoch = producer.producer_epoch;
@@ -630,12 +630,19 @@ enum outcome mock_handle_group_request(struct request *request)
 
 /* ---- FindCoordinator --------------------------------------------------------------------------------------------- */
 
+static int32_t group_coordinator(const struct mock_cluster *cluster, struct rj_string group_id)
+{
+    return cluster->coordinators[rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT)].broker_id;
+}
+
 /* 0: a group; 1: a transactional id; 2 (share groups) has no coordinator here. */
 static int16_t key_error(const struct request *request, int8_t key_type, struct rj_string key)
 {
+    if (key_type == 0 && !mock_may(request, RJ_RESOURCE_GROUP, key, RJ_OPERATION_DESCRIBE))
+        return RJ_KAFKA_GROUP_AUTHORIZATION_FAILED;
     if (key_type == 0)
-        return mock_may(request, RJ_RESOURCE_GROUP, key, RJ_OPERATION_DESCRIBE) ? RJ_KAFKA_NONE
-                                                                               : RJ_KAFKA_GROUP_AUTHORIZATION_FAILED;
+        return group_coordinator(request->cluster, key) != MOCK_NO_BROKER ? RJ_KAFKA_NONE
+                                                                          : RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
     if (key_type == 1 && !mock_may(request, RJ_RESOURCE_TRANSACTIONAL_ID, key, RJ_OPERATION_DESCRIBE))
         return RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     if (key_type == 1)
@@ -657,11 +664,12 @@ static struct rj_string coordinator_message(int16_t error_code)
     }
 }
 
-static enum rj_rule coordinator_rule(int16_t error_code)
+static enum rj_rule coordinator_rule(int8_t key_type, int16_t error_code)
 {
     switch (error_code) {
     case RJ_KAFKA_INVALID_REQUEST: return RJ_RULE_FC_SHARE_VERSION;
     case RJ_KAFKA_GROUP_AUTHORIZATION_FAILED: return RJ_RULE_FC_AUTH;
+    case RJ_KAFKA_COORDINATOR_NOT_AVAILABLE: return key_type == 0 ? RJ_RULE_FC_NO_TOPIC : RJ_RULE_NONE;
     default: return RJ_RULE_NONE;
     }
 }
@@ -683,12 +691,11 @@ enum outcome mock_handle_find_coordinator(struct request *request)
         out->host = RJ_EMPTY_STRING;
         out->node_id = out->port = -1;
         if (rule == RJ_RULE_NONE)
-            rule = coordinator_rule(out->error_code);
+            rule = coordinator_rule(asked->key_type, out->error_code);
         if (out->error_code != RJ_KAFKA_NONE)
             continue;
-        out->node_id = asked->key_type == 1
-                           ? mock_transaction_coordinator(cluster, out->key)
-                           : cluster->coordinators[rj_coordinator_partition(out->key, OFFSETS_PARTITION_COUNT)].broker_id;
+        out->node_id = asked->key_type == 1 ? mock_transaction_coordinator(cluster, out->key)
+                                            : group_coordinator(cluster, out->key);
         out->host = mock_advertised_host(cluster);
         out->port = cluster->brokers[out->node_id].port;
     }
@@ -857,7 +864,7 @@ bool mock_load_coordinators(struct mock_cluster *cluster)
 
 bool mock_move_coordinator(struct mock_cluster *cluster, const char *group, int32_t broker_id, int32_t loading_ms)
 {
-    if (broker_id < 0 || broker_id >= cluster->options.broker_count)
+    if (broker_id < MOCK_NO_BROKER || broker_id >= cluster->options.broker_count)
         return false;
     struct rj_string group_id = {group, (int32_t)strlen(group)};
     int32_t partition = rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT);
@@ -871,12 +878,15 @@ bool mock_move_coordinator(struct mock_cluster *cluster, const char *group, int3
     coordinator->broker_id = broker_id;
     if (cluster->storage != NULL)
         mock_storage_save(cluster, NULL);
-    run_step(cluster, partition, &begin);
-    coordinator->loads_until_ms = mock_now_ms(cluster) + loading_ms;
-    if (loading_ms > 0)
-        mock_wake_at(cluster, coordinator->loads_until_ms);
-    else
-        finish_load(cluster, partition);
+    coordinator->loads_until_ms = 0;
+    if (broker_id != MOCK_NO_BROKER) {
+        run_step(cluster, partition, &begin);
+        coordinator->loads_until_ms = mock_now_ms(cluster) + loading_ms;
+        if (loading_ms > 0)
+            mock_wake_at(cluster, coordinator->loads_until_ms);
+        else
+            finish_load(cluster, partition);
+    }
     mock_flush_connections(cluster);
     return true;
 }
@@ -902,8 +912,7 @@ void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_
 
 int32_t mock_coordinator_of(const struct mock_cluster *cluster, const char *group)
 {
-    struct rj_string group_id = {group, (int32_t)strlen(group)};
-    return cluster->coordinators[rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT)].broker_id;
+    return group_coordinator(cluster, (struct rj_string){group, (int32_t)strlen(group)});
 }
 
 void mock_fail_appends(struct mock_cluster *cluster, int16_t error_code, int32_t count)

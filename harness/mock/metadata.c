@@ -29,8 +29,9 @@ struct rj_int32_array mock_replicas_of(struct request *request, const struct top
         return replicas;
     }
     int32_t leader = mock_partition_leader(request->cluster, topic, partition);
+    int32_t first = leader != MOCK_NO_BROKER ? leader : partition;
     for (int32_t i = 0; i < replicas.count; i++)
-        replicas.items[i] = (leader + i) % request->cluster->options.broker_count;
+        replicas.items[i] = (first + i) % request->cluster->options.broker_count;
     return replicas;
 }
 
@@ -47,6 +48,7 @@ static bool describe_topic(struct request *request, const struct topic *topic, b
         struct rj_metadata_response_partition *partition = &out->partitions.items[i];
         partition->partition_index = i;
         partition->leader_id = mock_partition_leader(request->cluster, topic, i);
+        partition->error_code = partition->leader_id != MOCK_NO_BROKER ? RJ_KAFKA_NONE : RJ_KAFKA_LEADER_NOT_AVAILABLE;
         partition->replica_nodes = mock_replicas_of(request, topic, i);
         partition->isr_nodes = partition->replica_nodes;
     }

@@ -221,9 +221,11 @@ int64_t mock_committed_offset(struct mock_cluster *cluster, const char *group, c
  * SyncGroup. NULL: it is not served, or it parked. The answer is valid until the next call. */
 const void *mock_ask(struct mock_cluster *cluster, int16_t api_key, int16_t version, const void *request_body);
 
+enum { MOCK_NO_BROKER = -1 };
 int32_t mock_coordinator_of(const struct mock_cluster *cluster, const char *group); /* broker id */
 /* The partition of __consumer_offsets that holds the group moves to another broker: parked requests get 16, requests to
- * the new coordinator 14 for loading_ms, then it goes on from its records. false: no such broker. */
+ * the new coordinator 14 for loading_ms, then it goes on from its records. With MOCK_NO_BROKER it has no leader until it
+ * is moved again: FindCoordinator answers 15, requests get 16. false: no such broker. */
 bool mock_move_coordinator(struct mock_cluster *cluster, const char *group, int32_t broker_id, int32_t loading_ms);
 /* Makes the next count appends of group records fail with Kafka's error_code. */
 void mock_fail_appends(struct mock_cluster *cluster, int16_t error_code, int32_t count);

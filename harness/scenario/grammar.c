@@ -39,6 +39,7 @@ const char scenario_grammar[] =
     "  topic NAME COUNT | gone      it is created, grows to COUNT partitions, or is deleted\n"
     "  reload                       the coordinator is lost and loaded again from its records\n"
     "  unload, loading, loaded      the halves of it: gone; back, but still loading; done\n"
+    "  leaderless                   its partition of __consumer_offsets has no leader, until `reload`\n"
     "  fail-append ERROR [COUNT]    the next writes of the coordinator fail\n"
     "  hold-appends, release-appends  writes get no result until released\n"
     "  deny OPERATION TYPE [NAME]   from now on the principal may do all but this (READ GROUP g); also\n"
@@ -91,6 +92,7 @@ const struct scn_verb_row scn_verbs[SCN_VERB_COUNT] = {
     [SCN_UNLOAD] = {"unload", SCN_CORE | SCN_MOCK, 0, 0, false, "nothing"},
     [SCN_LOADING] = {"loading", SCN_CORE | SCN_MOCK, 0, 0, false, "nothing"},
     [SCN_LOADED] = {"loaded", SCN_CORE | SCN_MOCK, 0, 0, false, "nothing"},
+    [SCN_LEADERLESS] = {"leaderless", SCN_CORE | SCN_MOCK, 0, 0, false, "nothing"},
     [SCN_FAIL_APPEND] = {"fail-append", SCN_CORE | SCN_MOCK, 1, 2, false, "ERROR [COUNT]"},
     [SCN_HOLD_APPENDS] = {"hold-appends", SCN_CORE, 0, 0, false, "nothing"},
     [SCN_RELEASE_APPENDS] = {"release-appends", SCN_CORE, 0, 0, false, "nothing"},

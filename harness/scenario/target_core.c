@@ -174,8 +174,8 @@ static json_t *end_txn_op(const struct scn_run *run, const struct scn_step *step
 }
 
 static const char *const simple_ops[SCN_VERB_COUNT] = {
-    [SCN_RELOAD] = "reload", [SCN_UNLOAD] = "unload", [SCN_LOADING] = "load_begin", [SCN_LOADED] = "load_end",
-    [SCN_RELEASE_APPENDS] = "commit", [SCN_INACTIVE] = "inactive"};
+    [SCN_RELOAD] = "reload", [SCN_UNLOAD] = "unload", [SCN_LEADERLESS] = "unload", [SCN_LOADING] = "load_begin",
+    [SCN_LOADED] = "load_end", [SCN_RELEASE_APPENDS] = "commit", [SCN_INACTIVE] = "inactive"};
 
 static json_t *op_of(struct scn_run *run, const struct scn_step *step)
 {

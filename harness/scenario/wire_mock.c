@@ -215,6 +215,8 @@ static enum scn_control mock_control(struct scn_run *run, const struct scn_step 
         return mock_move_coordinator(mock, "g", 0, 0) ? SCN_DONE : SCN_CANNOT;
     if (step->verb == SCN_UNLOAD)
         return mock_move_coordinator(mock, "g", ELSEWHERE_BROKER, 0) ? SCN_DONE : SCN_CANNOT;
+    if (step->verb == SCN_LEADERLESS)
+        return mock_move_coordinator(mock, "g", MOCK_NO_BROKER, 0) ? SCN_DONE : SCN_CANNOT;
     if (step->verb == SCN_LOADING)
         return mock_move_coordinator(mock, "g", 0, LOADING_MS) ? SCN_DONE : SCN_CANNOT;
     if (step->verb == SCN_FAIL_APPEND && scn_error_by_name(step->fields.items[0].value, &error)) {

@@ -249,6 +249,9 @@ def control_answers_in_json():
             assert ctl("move-coordinator", "g", str(other))[1] == {"ok": True, "group": "g", "coordinator": other}
             connection.sendall(heartbeat(2))
             assert answer(connection)[1] == struct.pack(">h", 16)
+            assert ctl("move-coordinator", "g", "none")[1] == {"ok": True, "group": "g", "coordinator": -1}
+            assert ctl("coordinator", "g")[1] == {"ok": True, "coordinator": -1}
+            assert ctl("move-coordinator", "g", "-1")[0] == 1 and ctl("move-coordinator", "g", "2")[0] == 1
             assert ctl("add-partitions", "t", "5") == (0, {"ok": True})
             assert ctl("add-partitions", "t", "5")[0] == 1
             assert ctl("disconnect") == (0, {"ok": True, "connections": 1})
