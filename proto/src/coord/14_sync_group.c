@@ -137,8 +137,11 @@ static struct rj_write *prepare_assignment(const struct rj_call *call, const str
 
 static void clear_pending_sync(struct rj_group *group, struct rj_member *member)
 {
+    bool is_last = group->pending_sync_count == 1 && member->identity->is_pending_sync;
+    if (RJ_WITHOUT(SYNC_PENDING_CLEAR, is_last))
+        return;
     rj_group_set_pending_sync(group, member->identity, false);
-    if (RJ_DOES(SYNC_PENDING_CLEAR, group->pending_sync_count == 0))
+    if (group->pending_sync_count == 0)
         rj_timer_cancel(&group->coord->timers, &group->sync_timer);
 }
 

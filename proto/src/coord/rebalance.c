@@ -134,9 +134,10 @@ enum rj_outcome rj_prepare_rebalance(struct rj_group *group, struct rj_cause cau
     struct rj_coord *coord = group->coord;
     if (RJ_DOES(REB_SYNC_ABORT, group->state == RJ_GROUP_COMPLETING))
         rj_reset_assignments(group, RJ_KAFKA_REBALANCE_IN_PROGRESS, RJ_RULE_REB_SYNC_ABORT);
-    rj_group_clear_pending_sync(group);
-    if (RJ_DOES(REB_SYNC_TIMER_OFF, group->sync_timer.place != 0))
+    if (!RJ_WITHOUT(REB_SYNC_TIMER_OFF, group->sync_timer.place != 0)) {
+        rj_group_clear_pending_sync(group);
         rj_timer_cancel(&coord->timers, &group->sync_timer);
+    }
     bool initial = RJ_DOES(TMR_INITIAL_DELAY, group->state == RJ_GROUP_EMPTY);
     int32_t timeout_ms = rj_group_rebalance_timeout_ms(group);
     if (initial) {
@@ -332,6 +333,8 @@ enum rj_outcome rj_expire_session(struct rj_identity *identity)
         return rj_complete_join(group, cause);
     }
     struct rj_member *member = identity->member;
+    if (RJ_WITHOUT(TMR_SESSION_CANCEL_ON_REMOVAL, member == NULL))
+        return after_removal(group, cause);
     if (member == NULL)
         return RJ_OUTCOME_NONE;
     bool is_parked = member->join.waiting || member->sync.waiting;
@@ -369,9 +372,10 @@ enum rj_outcome rj_expire_join(struct rj_group *group)
 
 enum rj_outcome rj_expire_sync(struct rj_group *group)
 {
-    if (!group->exists || group->sync_timer_generation != group->generation_id
-        || (group->state != RJ_GROUP_COMPLETING && group->state != RJ_GROUP_STABLE) || group->pending_sync_count == 0
-        || !RJ_DOES(SYNC_PENDING_EXPIRY, true))
+    bool is_in_time = group->state == RJ_GROUP_COMPLETING || group->state == RJ_GROUP_STABLE
+                      || RJ_WITHOUT(REB_SYNC_TIMER_OFF, group->state == RJ_GROUP_PREPARING);
+    if (!group->exists || group->sync_timer_generation != group->generation_id || !is_in_time
+        || group->pending_sync_count == 0 || !RJ_DOES(SYNC_PENDING_EXPIRY, true))
         return RJ_OUTCOME_NONE;
     RJ_MAP_EACH (node, &group->identities) {
         struct rj_identity *identity = rj_identity_of(node);
@@ -385,5 +389,5 @@ enum rj_outcome rj_expire_sync(struct rj_group *group)
             rj_identity_forget_if_idle(identity);
         }
     }
-    return rj_prepare_rebalance(group, (struct rj_cause){RJ_RULE_SYNC_PENDING_EXPIRY, RJ_NULL_STRING});
+    return rj_rebalance_or_complete(group, (struct rj_cause){RJ_RULE_SYNC_PENDING_EXPIRY, RJ_NULL_STRING});
 }
