@@ -51,6 +51,7 @@ struct core_session {
     int64_t start_ms, now_ms; /* absolute */
     bool is_unloaded, is_loading; /* the partition is lost; it is being loaded again, which takes until load_end */
     bool auto_commit, ordered, quiet, records, records_always, denies, entropy_used, trace, changes;
+    bool tells_disconnects; /* the coordinator, which then has to drop those answers itself */
     struct rj_right *rights;
     size_t right_count;
     struct java_random random;

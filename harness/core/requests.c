@@ -94,6 +94,43 @@ static json_t *drop_unknown_fields(struct core_session *session, const struct rj
     return kept;
 }
 
+/* A list of names in which some are null: no wire can carry that, but a host that makes typed requests may. In JSON, whose
+ * reader is as strict as the wire, they are empty. */
+static bool is_list_of_names(const struct rj_schema_field *field, const json_t *value)
+{
+    return field->type == RJ_TYPE_STRING && json_is_array(value);
+}
+
+static void blank_names(const struct rj_message_schema *schema, json_t *body)
+{
+    for (uint32_t i = 0; i < schema->root->field_count; i++) {
+        const char *field_name = schema->root->fields[i].name;
+        json_t *list = json_object_get(body, field_name), *name;
+        size_t k;
+        if (!is_list_of_names(&schema->root->fields[i], list))
+            continue;
+        json_t *names = json_array();
+        json_array_foreach (list, k, name)
+            json_array_append_new(names, json_is_null(name) ? json_string("") : json_incref(name));
+        json_object_set_new(body, field_name, names);
+    }
+}
+
+static void put_null_names(const struct rj_message_schema *schema, const json_t *body, void *request)
+{
+    for (uint32_t i = 0; i < schema->root->field_count; i++) {
+        const struct rj_schema_field *field = &schema->root->fields[i];
+        json_t *list = json_object_get(body, field->name), *name;
+        size_t k;
+        if (!is_list_of_names(field, list))
+            continue;
+        struct rj_string_array *names = (void *)((char *)request + field->offset);
+        json_array_foreach (list, k, name)
+            if (json_is_null(name))
+                names->items[k] = RJ_NULL_STRING;
+    }
+}
+
 static bool read_body(struct core_session *session, struct core_request *request, const json_t *op)
 {
     const struct rj_message_schema *schema = rj_request_schema(request->api_key);
@@ -103,6 +140,7 @@ static bool read_body(struct core_session *session, struct core_request *request
     }
     json_t *body = json_object_get(op, "body");
     json_t *kept_fields = json_is_object(body) ? drop_unknown_fields(session, schema, request->version, body) : json_object();
+    blank_names(schema, kept_fields);
     char *text = json_dumps(kept_fields, JSON_COMPACT);
     json_decref(kept_fields);
     struct rj_fault fault = {.err = RJ_OK};
@@ -112,7 +150,9 @@ static bool read_body(struct core_session *session, struct core_request *request
     enum rj_err err = rj_parse_json(schema, request->version, (struct rj_string){kept, (int32_t)strlen(kept)},
                                     &request->arena, request->body, &fault);
     free(text);
-    if (err != RJ_OK)
+    if (err == RJ_OK)
+        put_null_names(schema, body, request->body);
+    else
         core_error(session, "%s: %s: found %s, expected %s", rj_err_name(err), fault.field, fault.found,
                    fault.expected);
     return err == RJ_OK;
@@ -265,7 +305,7 @@ void core_take_reply(struct core_session *session, const struct rj_reply *reply)
         request = request->next;
     if (request == NULL)
         return;
-    if (!request->closed) {
+    if (!request->closed || session->tells_disconnects) {
         struct rejoin_buffer text = {0};
         struct rj_writer writer = rejoin_buffer_writer(&text);
         rj_print_json(rj_response_schema(reply->api_key), reply->version, reply->body, &writer);
@@ -364,6 +404,12 @@ bool core_finish_answered(struct core_session *session)
     return false;
 }
 
+/* Its answer never comes. */
+static bool is_forgotten(const struct core_session *session, const struct core_request *request)
+{
+    return request->closed && session->tells_disconnects;
+}
+
 void core_op_request(struct core_session *session, const json_t *op)
 {
     struct core_request *request = read_request(session, op);
@@ -372,7 +418,7 @@ void core_op_request(struct core_session *session, const json_t *op)
     bool busy = false;
     struct core_request **link = &session->requests;
     for (; *link != NULL; link = &(*link)->next)
-        busy = busy || (*link)->connection == request->connection;
+        busy = busy || ((*link)->connection == request->connection && !is_forgotten(session, *link));
     *link = request;
     if (!busy || !session->ordered)
         dispatch(session, request);
@@ -384,9 +430,14 @@ void core_op_disconnect(struct core_session *session, int64_t connection)
         next = request->next;
         if (request->connection != connection)
             continue;
-        /* One that is in flight goes on: its answer, which nobody sees, ends it. */
+        /* One that is in flight goes on: its answer, which nobody sees, ends it; or, where the coordinator is told, none
+         * ever comes. */
         request->closed = true;
-        if (!request->in_flight)
+        if (!request->in_flight) {
             finish(session, request);
+        } else if (session->tells_disconnects) {
+            struct rj_event event = {.type = RJ_EVENT_DISCONNECT, .as.disconnect = {request->id}};
+            core_step(session, &event);
+        }
     }
 }

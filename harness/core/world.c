@@ -115,6 +115,7 @@ void core_op_config(struct core_session *session, const json_t *op)
     session->records_always = flag(op, "records", false);
     session->trace = flag(op, "trace", false);
     session->changes = flag(op, "changes", false);
+    session->tells_disconnects = flag(op, "tells_disconnects", false);
     struct rj_limits limits;
     rj_limits_init(&limits);
     limits.groups = (int32_t)setting(op, "limit_groups", "", limits.groups);

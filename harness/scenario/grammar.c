@@ -17,7 +17,7 @@ const char scenario_grammar[] =
     "  member NAME FIELD=VALUE...   what NAME sends unless a line says otherwise; also client=NAME\n"
     "  use API vN...                the version of every request of that API; otherwise the highest that Kafka 3.9\n"
     "                               to 4.2 all have\n"
-    "  needs kafka>=4.0 # WHY       not run on others; also kafka<4.0\n"
+    "  needs kafka>=4.0 # WHY       not run on others; also kafka<4.0, core\n"
     "\n"
     "A step begins with a time or with none:\n"
     "  +10s                         that long after the step before (ms, s, min, h)\n"

@@ -96,7 +96,7 @@ int64_t scn_duration_ms(const struct scenario *scenario)
 
 int scn_targets(const struct scenario *scenario, const struct scn_step **why)
 {
-    int targets = SCN_CORE | SCN_MOCK | SCN_BROKER;
+    int targets = scenario->needs_core ? SCN_CORE : SCN_CORE | SCN_MOCK | SCN_BROKER;
     *why = NULL;
     for (int i = 0; i < SCN_SETTING_COUNT; i++)
         if (scenario->has_setting[i])

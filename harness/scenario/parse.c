@@ -290,17 +290,21 @@ static bool read_use(struct scn_parser *parser)
 
 static bool read_needs(struct scn_parser *parser)
 {
+    static const char forms[] = "expected kafka>=VERSION, kafka<VERSION or core";
     struct scenario *scenario = parser->scenario;
     do {
         const struct scn_word *word = scn_next_word(parser);
         int condition = SCN_ALWAYS, version = 0;
+        if (scn_word_is(word, "core")) {
+            scenario->needs_core = true;
+            continue;
+        }
         if (!is_condition(word))
-            return scn_complain(parser, word ? word->column : parser->end_column,
-                                "expected kafka>=VERSION or kafka<VERSION");
+            return scn_complain(parser, word ? word->column : parser->end_column, forms);
         if (!read_condition(parser, word, &condition, &version))
             return false;
         if (condition == SCN_EXACTLY)
-            return scn_complain(parser, word->column, "expected kafka>=VERSION or kafka<VERSION");
+            return scn_complain(parser, word->column, forms);
         *(condition == SCN_BELOW ? &scenario->below_version : &scenario->from_version) = version;
     } while (scn_peek(parser) != NULL);
     if (parser->comment == NULL || *parser->comment == 0)

@@ -69,6 +69,10 @@ bool scn_fits(const struct scenario *scenario, enum scn_target_kind kind, const 
               char *why, size_t why_len)
 {
     const struct scn_step *step;
+    if (scenario->needs_core && kind != SCN_CORE) {
+        snprintf(why, why_len, "needs the core: %s", scenario->needs_why);
+        return false;
+    }
     if ((scn_targets(scenario, &step) & (int)kind) == 0) {
         if (step != NULL && (scn_verbs[step->verb].targets & (int)kind) == 0)
             snprintf(why, why_len, "line %d: '%s' cannot be done on %s", step->line, scn_verbs[step->verb].name,

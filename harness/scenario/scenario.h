@@ -115,6 +115,7 @@ struct scenario {
     int connection_count;
     int16_t versions[128];       /* of `use`; -1: the default */
     int from_version, below_version; /* of `needs`; 0: none */
+    bool needs_core;                 /* it says so: no other target can do what it asks for */
     const char *needs_why;
     const struct scn_step *steps;
     int step_count;

@@ -234,8 +234,9 @@ static bool configure(struct scn_run *run, const char *kafka_version)
     }
     json_object_set_new(properties, "group.new.member.join.timeout.ms",
                         json_integer(scenario->settings[SCN_NEW_MEMBER_TIMEOUT]));
-    json_t *op = json_pack("{s:s, s:i, s:s, s:o, s:b, s:b}", "op", "config", "seed", 7, "kafka_version",
-                           kafka_version, "props", properties, "changes", true, "trace", TRACES);
+    json_t *op = json_pack("{s:s, s:i, s:s, s:o, s:b, s:b, s:b}", "op", "config", "seed", 7, "kafka_version",
+                           kafka_version, "props", properties, "changes", true, "trace", TRACES, "tells_disconnects",
+                           true);
     if (scenario->settings[SCN_LIMIT_GROUPS] > 0)
         json_object_set_new(op, "limit_groups", json_integer(scenario->settings[SCN_LIMIT_GROUPS]));
     if (!operate(run, op))

@@ -89,6 +89,8 @@ static const struct { const char *text; int line, column; const char *says; } wr
     {TITLE "topic t\n", 2, 8, "a number of partitions"},
     {TITLE "topic t 1 1\n", 2, 11, "the end of the line"},
     {TITLE "needs kafka>=4.0\n", 2, 17, "why it is not run"},
+    {TITLE "needs core\n", 2, 11, "why it is not run"},
+    {TITLE "needs mock # x\n", 2, 7, "kafka<VERSION or core"},
     {TITLE "use JoinGroup\n", 2, 14, "expected a version"},
     {TITLE "fail-append\n", 2, 12, "ERROR [COUNT]"},
     {TITLE "reload now\n", 2, 8, "expected nothing behind 'reload'"},

@@ -47,7 +47,9 @@ static struct rj_verdict judge_group(const struct rj_commit *commit)
     RJ_REQUIRE(group->state != RJ_GROUP_DEAD, OC_DEAD, COORDINATOR_NOT_AVAILABLE);
     if (RJ_DOES(OC_EMPTY_ANON, request->generation_id_or_member_epoch < 0 && group->state == RJ_GROUP_EMPTY))
         return RJ_ACCEPTED; /* whatever the ids say */
-    RJ_REQUIRE(!is_anonymous(request), OC_ANON_NONEMPTY, UNKNOWN_MEMBER_ID);
+    if (is_anonymous(request))
+        return RJ_HOLDS(OC_ANON_NONEMPTY, false)
+                   ? RJ_ACCEPTED : (struct rj_verdict){RJ_RULE_OC_ANON_NONEMPTY, RJ_KAFKA_UNKNOWN_MEMBER_ID};
     struct rj_verdict verdict =
         rj_judge_member(group, commit->member, request->member_id, request->group_instance_id,
                         (struct rj_rule_set){RJ_RULE_OC_MEMBER_CHECKS, RJ_RULE_OC_MEMBER_CHECKS,

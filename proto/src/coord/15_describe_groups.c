@@ -47,7 +47,8 @@ static int32_t authorized_operations(const struct rj_call *call, struct rj_strin
 
 static answer_group empty_answer(struct rj_string group_id)
 {
-    return (answer_group){.group_id = group_id, .group_state = RJ_EMPTY_STRING, .protocol_type = RJ_EMPTY_STRING,
+    return (answer_group){.group_id = group_id.data ? group_id : RJ_EMPTY_STRING, /* of null Kafka names no group */
+                          .group_state = RJ_EMPTY_STRING, .protocol_type = RJ_EMPTY_STRING,
                           .protocol_data = RJ_EMPTY_STRING, .authorized_operations = INT32_MIN};
 }
 
