@@ -210,9 +210,10 @@ write_pom() {
   echo '</dependencies></project>'
 }
 
-# kafka_tool RELEASE NAME: the class of one of Kafka's tools. 3.9 still had its producer among the broker's classes.
+# kafka_tool RELEASE NAME: the class of one of Kafka's tools; some are, or were in 3.9, among the broker's.
 kafka_tool() {
   case $1/$2 in
+    */ConfigCommand) echo "kafka.admin.$2" ;;
     3.*/ConsoleProducer) echo "kafka.tools.$2" ;;
     *) echo "org.apache.kafka.tools.$2" ;;
   esac

@@ -1,24 +1,29 @@
-/* DescribeConfigs and ListConfigResources: settings as they are; nobody can change them. */
-#include "mock/internal.h"
+/* DescribeConfigs and ListConfigResources: settings as they are. */
+#include "mock/topic_configs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };              /* Kafka's ConfigResource.Type */
-enum { SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 };         /* ConfigSource */
-enum { TYPE_BOOLEAN = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_LIST = 7 };
+enum { SOURCE_TOPIC = 1, SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 }; /* ConfigSource */
 
 struct setting { const char *name, *value; int8_t type, source; };
 
-static const struct setting topic_settings[] = {
-    {"cleanup.policy", "delete", TYPE_LIST, SOURCE_DEFAULT},
-    {"compression.type", "producer", TYPE_STRING, SOURCE_DEFAULT},
-    {"max.message.bytes", "1048588", TYPE_INT, SOURCE_DEFAULT},
-    {"message.timestamp.type", "CreateTime", TYPE_STRING, SOURCE_DEFAULT},
-    {"min.insync.replicas", "1", TYPE_INT, SOURCE_DEFAULT},
-    {"retention.bytes", "-1", TYPE_LONG, SOURCE_DEFAULT},
-    {"retention.ms", "604800000", TYPE_LONG, SOURCE_DEFAULT},
-};
+/* Those of the topic, in the arena; how many. NULL: no memory. */
+static struct setting *topic_settings(struct request *request, const struct topic_configs *configs, int *count)
+{
+    struct setting *settings = mock_arena_array(request, TOPIC_CONFIG_COUNT, sizeof(*settings));
+    *count = 0;
+    for (int i = 0; settings != NULL && i < TOPIC_CONFIG_COUNT; i++) {
+        const struct topic_config_row *row = &mock_topic_config_rows[i];
+        const char *own = mock_topic_config(configs, i);
+        if (mock_has_topic_config(request->cluster, i))
+            settings[(*count)++] =
+                (struct setting){row->name, own ? own : mock_topic_config_default(request->cluster, i),
+                                 (int8_t)row->type, own ? SOURCE_TOPIC : SOURCE_DEFAULT};
+    }
+    return settings;
+}
 
 enum { BROKER_SETTING_COUNT = 9, NUMBER_LEN = 24 };
 
@@ -42,10 +47,10 @@ static struct setting *broker_settings(struct request *request)
     if (settings == NULL || text == NULL)
         return NULL;
     settings[0] = (struct setting){"auto.create.topics.enable", cluster->options.auto_create_topics ? "true" : "false",
-                                   TYPE_BOOLEAN, SOURCE_STATIC_BROKER};
+                                   CONFIG_BOOLEAN, SOURCE_STATIC_BROKER};
     for (int i = 1; i < BROKER_SETTING_COUNT; i++, text += NUMBER_LEN) {
         snprintf(text, NUMBER_LEN, "%lld", (long long)numbers[i - 1].value);
-        settings[i] = (struct setting){numbers[i - 1].name, text, TYPE_INT, SOURCE_STATIC_BROKER};
+        settings[i] = (struct setting){numbers[i - 1].name, text, CONFIG_INT, SOURCE_STATIC_BROKER};
     }
     return settings;
 }
@@ -76,7 +81,8 @@ static bool describe_settings(struct request *request, const struct setting *set
         struct rj_describe_configs_response_describe_configs_resource_result *config =
             &out->configs.items[out->configs.count++];
         *config = (struct rj_describe_configs_response_describe_configs_resource_result){
-            .name = view(settings[i].name), .value = view(settings[i].value), .read_only = true,
+            .name = view(settings[i].name), .value = view(settings[i].value),
+            .read_only = settings[i].source == SOURCE_STATIC_BROKER, /* nobody can change the brokers' */
             .is_default = version == 0 && settings[i].source == SOURCE_DEFAULT, .config_source = settings[i].source,
             .config_type = settings[i].type};
     }
@@ -98,6 +104,31 @@ static bool may_describe(const struct request *request,
     return may;
 }
 
+/* As it was asked for, blanks and all; DescribeConfigs tells it as it was understood. */
+static struct rj_string asked_value(const struct rj_create_topics_request_creatable_topic *asked, const char *name)
+{
+    for (int32_t i = asked->configs.count; i-- > 0;)
+        if (rj_string_equal(asked->configs.items[i].name, view(name)))
+            return asked->configs.items[i].value;
+    return RJ_NULL_STRING;
+}
+
+bool mock_tell_new_configs(struct request *request, const struct rj_create_topics_request_creatable_topic *asked,
+                           const struct topic_configs *configs,
+                           struct rj_create_topics_response_creatable_topic_result *out)
+{
+    int count;
+    struct setting *settings = topic_settings(request, configs, &count);
+    if (settings == NULL || !NEW_ITEMS(request, out->configs, count))
+        return false;
+    for (int i = 0; i < count; i++)
+        out->configs.items[i] = (struct rj_create_topics_response_creatable_topic_configs){
+            .name = view(settings[i].name), .config_source = settings[i].source,
+            .value = settings[i].source == SOURCE_TOPIC ? asked_value(asked, settings[i].name)
+                                                        : view(settings[i].value)};
+    return true;
+}
+
 enum outcome mock_handle_describe_configs(struct request *request)
 {
     const struct rj_describe_configs_request *asked = request->body;
@@ -114,12 +145,12 @@ enum outcome mock_handle_describe_configs(struct request *request)
         if (!may_describe(request, resource, out))
             continue;
         if (resource->resource_type == RESOURCE_TOPIC) {
-            if (mock_find_topic(request->cluster, resource->resource_name) == NULL) {
+            const struct topic *topic = mock_find_topic(request->cluster, resource->resource_name);
+            if (topic == NULL) {
                 out->error_code = RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
                 continue;
             }
-            settings = topic_settings;
-            count = sizeof(topic_settings) / sizeof(topic_settings[0]);
+            settings = topic_settings(request, topic->configs, &count);
         } else if (resource->resource_type == RESOURCE_BROKER) {
             settings = broker_settings(request);
             count = BROKER_SETTING_COUNT;

@@ -31,9 +31,11 @@ const struct api_row mock_api_rows[] = {
     {26, 0, 5, mock_handle_end_txn},
     {28, 0, 5, mock_handle_group_request},   /* TxnOffsetCommit */
     {32, 0, 4, mock_handle_describe_configs},
+    {33, 0, 2, mock_handle_alter_configs},
     {36, 0, 2, mock_handle_sasl_authenticate},
     {37, 0, 3, mock_handle_create_partitions},
     {42, 0, 2, mock_handle_group_request},   /* DeleteGroups */
+    {44, 0, 1, mock_handle_incremental_alter_configs},
     {47, 0, 0, mock_handle_group_request},   /* OffsetDelete */
     {60, 0, 2, mock_handle_describe_cluster},
     {61, 0, 0, mock_handle_describe_producers},
@@ -87,6 +89,13 @@ void *mock_arena_array(struct request *request, size_t count, size_t size)
     if (items != NULL)
         memset(items, 0, count * size);
     return items;
+}
+
+struct rj_string mock_arena_text(struct request *request, const char *text)
+{
+    size_t len = strlen(text);
+    char *copy = len > 0 ? rj_arena_alloc(&request->cluster->arena, len) : NULL;
+    return copy == NULL ? RJ_NULL_STRING : (struct rj_string){memcpy(copy, text, len), (int32_t)len};
 }
 
 static void reset_arena(struct mock_cluster *cluster)

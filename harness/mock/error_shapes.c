@@ -299,6 +299,32 @@ static void *describe_configs(struct request *request, const struct rj_describe_
     return response;
 }
 
+static void *alter_configs(struct request *request, const struct rj_alter_configs_request *asked,
+                           int16_t error_code)
+{
+    struct rj_alter_configs_response *response = mock_new_response(request);
+    if (response == NULL || !NEW_ITEMS(request, response->responses, asked->resources.count))
+        return NULL;
+    for (int32_t i = 0; i < asked->resources.count; i++)
+        response->responses.items[i] = (struct rj_alter_configs_response_alter_configs_resource_response){
+            .error_code = error_code, .resource_type = asked->resources.items[i].resource_type,
+            .resource_name = asked->resources.items[i].resource_name};
+    return response;
+}
+
+static void *incremental_alter_configs(struct request *request,
+                                       const struct rj_incremental_alter_configs_request *asked, int16_t error_code)
+{
+    struct rj_incremental_alter_configs_response *response = mock_new_response(request);
+    if (response == NULL || !NEW_ITEMS(request, response->responses, asked->resources.count))
+        return NULL;
+    for (int32_t i = 0; i < asked->resources.count; i++)
+        response->responses.items[i] = (struct rj_incremental_alter_configs_response_alter_configs_resource_response){
+            .error_code = error_code, .resource_type = asked->resources.items[i].resource_type,
+            .resource_name = asked->resources.items[i].resource_name};
+    return response;
+}
+
 static void *describe_topic_partitions(struct request *request,
                                        const struct rj_describe_topic_partitions_request *asked, int16_t error_code)
 {
@@ -345,8 +371,10 @@ void *mock_error_response(struct request *request, int16_t error_code)
         ERROR_CASE(23, leader_epochs)
         ERROR_CASE(28, txn_offset_commit)
         ERROR_CASE(32, describe_configs)
+        ERROR_CASE(33, alter_configs)
         ERROR_CASE(37, create_partitions)
         ERROR_CASE(42, delete_groups)
+        ERROR_CASE(44, incremental_alter_configs)
         ERROR_CASE(75, describe_topic_partitions)
     default: return on_top(request, error_code); /* Sync, Heartbeat, LeaveGroup, ListGroups, InitProducerId, ... */
     }

@@ -65,7 +65,7 @@ static bool make_offsets_topic(struct mock_cluster *cluster)
         return true;
     struct rj_string name = RJ_STRING("__consumer_offsets");
     struct topic *topic = mock_find_topic(cluster, name); /* from the data directory */
-    if ((topic == NULL && mock_add_topic(cluster, name, OFFSETS_PARTITION_COUNT, NULL, true) != RJ_KAFKA_NONE) ||
+    if ((topic == NULL && mock_add_topic(cluster, name, OFFSETS_PARTITION_COUNT, true) != RJ_KAFKA_NONE) ||
         (topic != NULL && topic->partition_count != OFFSETS_PARTITION_COUNT))
         return false;
     cluster->offsets_topic = mock_find_topic(cluster, name);

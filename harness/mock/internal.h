@@ -24,6 +24,18 @@ struct topic {
     struct log **partitions; /* pointers stay when partitions are added */
     int16_t replication_factor; /* as metadata tells it; there is one copy */
     int32_t first_leader;    /* partition p is led by broker (first_leader + p) mod broker count */
+    struct topic_configs *configs; /* topic_configs.h */
+};
+
+/* What a topic is made of. */
+struct topic_plan {
+    struct rj_string name;
+    const struct rj_uuid *topic_id; /* NULL: a new one */
+    bool is_internal;
+    int32_t partition_count;
+    int16_t replication_factor;
+    int32_t first_leader;
+    struct topic_configs *configs; /* taken in any case */
 };
 
 /* ---- Requests ---------------------------------------------------------------------------------------------------- */
@@ -277,6 +289,7 @@ void mock_process_frame(struct connection *connection, struct rj_bytes frame, bo
 /* A response of the request's API in the arena, every field at its default; NULL: no memory. */
 void *mock_new_response(struct request *request);
 void *mock_arena_array(struct request *request, size_t count, size_t size); /* zeroed; NULL: no memory */
+struct rj_string mock_arena_text(struct request *request, const char *text); /* a copy; null: "", or no memory */
 /* array.items becomes count zeroed elements of the arena; false: no memory. */
 #define NEW_ITEMS(request, array, item_count)                                                                          \
     ((array).count = (int32_t)(item_count),                                                                            \
@@ -306,8 +319,9 @@ struct topic *mock_find_topic(const struct mock_cluster *cluster, struct rj_stri
 struct topic *mock_find_topic_by_id(const struct mock_cluster *cluster, const struct rj_uuid *topic_id);
 struct log *mock_find_log(const struct topic *topic, int32_t partition); /* NULL: out of range */
 int32_t mock_partition_leader(const struct mock_cluster *cluster, const struct topic *topic, int32_t partition);
-int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int32_t partition_count,
-                  const struct rj_uuid *topic_id, bool is_internal);
+int16_t mock_add_planned_topic(struct mock_cluster *cluster, const struct topic_plan *plan);
+/* With a new id, one replica and no settings of its own. */
+int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int32_t partition_count, bool is_internal);
 int16_t mock_grow_topic(struct mock_cluster *cluster, struct topic *topic, int32_t new_partition_count);
 int16_t mock_remove_topic(struct mock_cluster *cluster, struct topic *topic); /* 0 or Kafka's error */
 void mock_free_topics(struct mock_cluster *cluster);
@@ -347,6 +361,8 @@ enum outcome mock_handle_delete_topics(struct request *request);
 enum outcome mock_handle_create_partitions(struct request *request);
 enum outcome mock_handle_describe_configs(struct request *request);
 enum outcome mock_handle_list_config_resources(struct request *request);
+enum outcome mock_handle_alter_configs(struct request *request);
+enum outcome mock_handle_incremental_alter_configs(struct request *request);
 enum outcome mock_handle_produce(struct request *request);
 enum outcome mock_handle_init_producer_id(struct request *request);
 enum outcome mock_handle_list_offsets(struct request *request);

@@ -91,7 +91,7 @@ static bool describe_asked_topic(struct request *request, const struct rj_metada
         return true;
     }
     if (topic == NULL && may_create) {
-        out->error_code = mock_add_topic(cluster, asked->name, cluster->options.default_partition_count, NULL, false);
+        out->error_code = mock_add_topic(cluster, asked->name, cluster->options.default_partition_count, false);
         topic = mock_find_topic(cluster, asked->name);
     }
     if (topic != NULL)

@@ -1,26 +1,50 @@
 /* CreateTopics, DeleteTopics, CreatePartitions. */
-#include "mock/internal.h"
+#include "mock/topic_configs.h"
 
-/* What is wrong with one topic of a CreateTopics request; *count is how many partitions it would get. */
-static int16_t judge_new_topic(const struct mock_cluster *cluster,
-                               const struct rj_create_topics_request_creatable_topic *asked, int32_t *count,
-                               int16_t *replication_factor)
+#include <stdio.h>
+
+/* The settings that a new topic is given. A name that comes twice has its last value. */
+static int16_t judge_new_configs(struct request *request, const struct rj_create_topics_request_creatable_topic *asked,
+                                 struct topic_configs *configs, char *why, size_t why_len)
 {
-    *count = asked->num_partitions == -1 ? cluster->options.default_partition_count : asked->num_partitions;
-    *replication_factor = asked->replication_factor == -1 ? 1 : asked->replication_factor;
+    int16_t error = RJ_KAFKA_NONE;
+    for (int32_t i = 0; i < asked->configs.count && error == RJ_KAFKA_NONE; i++) {
+        struct rj_string name = asked->configs.items[i].name, value = asked->configs.items[i].value;
+        if (rj_string_is_null(value)) {
+            snprintf(why, why_len, "Null value not supported for topic configs: %.*s",
+                     name.len < 200 ? (int)name.len : 200, name.data);
+            return RJ_KAFKA_INVALID_CONFIG;
+        }
+        error = mock_set_topic_config(request->cluster, configs, name, value, why, why_len);
+    }
+    return error == RJ_KAFKA_NONE ? mock_judge_topic_configs(request->cluster, configs, why, why_len) : error;
+}
+
+/* What is wrong with one topic of a CreateTopics request; plan is what it would be. */
+static int16_t judge_new_topic(struct request *request, const struct rj_create_topics_request_creatable_topic *asked,
+                               struct topic_plan *plan, char *why, size_t why_len)
+{
+    const struct mock_cluster *cluster = request->cluster;
+    plan->name = asked->name;
+    plan->partition_count = asked->num_partitions == -1 ? cluster->options.default_partition_count
+                                                        : asked->num_partitions;
+    plan->replication_factor = asked->replication_factor == -1 ? 1 : asked->replication_factor;
     if (asked->assignments.count > 0) {
         if (asked->num_partitions != -1 || asked->replication_factor != -1)
             return RJ_KAFKA_INVALID_REQUEST;
-        *count = asked->assignments.count;
-        *replication_factor = (int16_t)asked->assignments.items[0].broker_ids.count;
+        plan->partition_count = asked->assignments.count;
+        plan->replication_factor = (int16_t)asked->assignments.items[0].broker_ids.count;
     }
     if (!mock_valid_topic_name(asked->name))
         return RJ_KAFKA_INVALID_TOPIC_EXCEPTION;
     if (mock_find_topic(cluster, asked->name) != NULL)
         return RJ_KAFKA_TOPIC_ALREADY_EXISTS;
-    if (*count < 1)
+    int16_t error = judge_new_configs(request, asked, plan->configs, why, why_len);
+    if (error != RJ_KAFKA_NONE)
+        return error;
+    if (plan->partition_count < 1)
         return RJ_KAFKA_INVALID_PARTITIONS;
-    if (*replication_factor < 1 || *replication_factor > cluster->options.broker_count)
+    if (plan->replication_factor < 1 || plan->replication_factor > cluster->options.broker_count)
         return RJ_KAFKA_INVALID_REPLICATION_FACTOR;
     return RJ_KAFKA_NONE;
 }
@@ -54,44 +78,59 @@ static bool may_create(const struct request *request, struct rj_string name)
     return mock_may_cluster(request, RJ_OPERATION_CREATE) || mock_may_topic(request, name, RJ_OPERATION_CREATE);
 }
 
+static bool tell_new_topic(struct request *request, const struct rj_create_topics_request_creatable_topic *asked,
+                           const struct topic_plan *plan,
+                           struct rj_create_topics_response_creatable_topic_result *out)
+{
+    const struct topic *topic = mock_find_topic(request->cluster, plan->name);
+    /* One that is only validated has an id too. */
+    out->topic_id = topic ? topic->topic_id : mock_random_uuid(request->cluster);
+    out->configs.count = 0;
+    if (!mock_may_topic(request, plan->name, RJ_OPERATION_DESCRIBE_CONFIGS)) {
+        out->topic_config_error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        return true;
+    }
+    out->num_partitions = plan->partition_count;
+    out->replication_factor = plan->replication_factor;
+    return request->version < 5 || mock_tell_new_configs(request, asked, plan->configs, out);
+}
+
+/* false: no memory. */
+static bool create_topic(struct request *request, const struct rj_create_topics_request *asked, int32_t i,
+                         struct rj_create_topics_response_creatable_topic_result *out)
+{
+    struct topic_plan plan = {.configs = mock_topic_configs_copy(NULL)};
+    char why[700] = "";
+    if (is_named_twice(asked, out->name))
+        out->error_code = RJ_KAFKA_INVALID_REQUEST;
+    else if (!may_create(request, out->name))
+        out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+    else
+        out->error_code = judge_new_topic(request, &asked->topics.items[i], &plan, why, sizeof(why));
+    if (out->error_code == RJ_KAFKA_NONE && !asked->validate_only) {
+        struct topic_plan taken = plan;
+        taken.configs = mock_topic_configs_copy(plan.configs);
+        out->error_code = mock_add_planned_topic(request->cluster, &taken);
+    }
+    out->error_message = *why ? mock_arena_text(request, why) : message_of(out->error_code);
+    bool ok = out->error_code != RJ_KAFKA_NONE || tell_new_topic(request, &asked->topics.items[i], &plan, out);
+    mock_topic_configs_free(plan.configs);
+    return ok;
+}
+
 enum outcome mock_handle_create_topics(struct request *request)
 {
     const struct rj_create_topics_request *asked = request->body;
-    struct mock_cluster *cluster = request->cluster;
     struct rj_create_topics_response *response = mock_new_response(request);
     if (response == NULL || !NEW_ITEMS(request, response->topics, asked->topics.count))
         return OUTCOME_CLOSE;
     for (int32_t i = 0; i < asked->topics.count; i++) {
         struct rj_create_topics_response_creatable_topic_result *out = &response->topics.items[i];
-        int32_t count;
-        int16_t replication_factor;
         out->name = asked->topics.items[i].name;
         out->num_partitions = out->replication_factor = -1;
         out->configs.count = -1;
-        if (is_named_twice(asked, out->name))
-            out->error_code = RJ_KAFKA_INVALID_REQUEST;
-        else if (!may_create(request, out->name))
-            out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
-        else
-            out->error_code = judge_new_topic(cluster, &asked->topics.items[i], &count, &replication_factor);
-        if (out->error_code == RJ_KAFKA_NONE && !asked->validate_only)
-            out->error_code = mock_add_topic(cluster, out->name, count, NULL, false);
-        out->error_message = message_of(out->error_code);
-        if (out->error_code != RJ_KAFKA_NONE)
-            continue;
-        if (mock_may_topic(request, out->name, RJ_OPERATION_DESCRIBE_CONFIGS)) {
-            out->num_partitions = count;
-            out->replication_factor = replication_factor;
-        } else {
-            out->topic_config_error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
-        }
-        out->configs.count = 0;
-        out->topic_id = mock_random_uuid(cluster); /* of one that is only validated too */
-        struct topic *topic = mock_find_topic(cluster, out->name);
-        if (topic != NULL) {
-            topic->replication_factor = replication_factor;
-            out->topic_id = topic->topic_id;
-        }
+        if (!create_topic(request, asked, i, out))
+            return OUTCOME_CLOSE;
     }
     return mock_answer_request(request, response, RJ_RULE_NONE);
 }

@@ -1,5 +1,6 @@
 /* The topics of the cluster. */
 #include "mock/storage/storage.h"
+#include "mock/topic_configs.h"
 #include "support/memory.h"
 
 #include <stdlib.h>
@@ -116,6 +117,7 @@ static void free_topic(struct mock_cluster *cluster, struct topic *topic)
     }
     cluster->total_partition_count -= topic->partition_count;
     free(topic->partitions);
+    mock_topic_configs_free(topic->configs);
     free(topic->name);
     free(topic);
 }
@@ -135,36 +137,70 @@ static void take_topic_out(struct mock_cluster *cluster, struct topic *topic)
     free_topic(cluster, topic);
 }
 
-int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int32_t partition_count,
-                  const struct rj_uuid *topic_id, bool is_internal)
+/* Whether it can be made, and where it will stand. */
+static int16_t judge_plan(const struct mock_cluster *cluster, const struct topic_plan *plan, int32_t *at)
 {
     bool found;
-    if (!mock_valid_topic_name(name))
+    if (!mock_valid_topic_name(plan->name))
         return RJ_KAFKA_INVALID_TOPIC_EXCEPTION;
-    int32_t at = name_position(cluster, name, &found);
-    if (found)
-        return RJ_KAFKA_TOPIC_ALREADY_EXISTS;
-    int16_t error = check_count(cluster, 0, partition_count);
-    if (error != RJ_KAFKA_NONE)
-        return error;
-    struct topic **topics = realloc(cluster->topics, (size_t)(cluster->topic_count + 1) * sizeof(struct topic *));
-    if (topics == NULL)
-        return RJ_KAFKA_KAFKA_STORAGE_ERROR;
-    cluster->topics = topics;
+    *at = name_position(cluster, plan->name, &found);
+    return found ? RJ_KAFKA_TOPIC_ALREADY_EXISTS : check_count(cluster, 0, plan->partition_count);
+}
+
+static struct topic *new_topic(struct mock_cluster *cluster, const struct topic_plan *plan)
+{
     struct topic *topic = rejoin_alloc_zeroed(1, sizeof(*topic));
-    topic->name = rejoin_alloc_zeroed((size_t)name.len + 1, 1);
-    memcpy(topic->name, name.data, (size_t)name.len);
-    topic->name_view = (struct rj_string){topic->name, name.len};
-    topic->topic_id = topic_id ? *topic_id : mock_random_uuid(cluster);
-    topic->is_internal = is_internal;
-    topic->replication_factor = 1;
+    topic->name = rejoin_alloc_zeroed((size_t)plan->name.len + 1, 1);
+    memcpy(topic->name, plan->name.data, (size_t)plan->name.len);
+    topic->name_view = (struct rj_string){topic->name, plan->name.len};
+    topic->topic_id = plan->topic_id ? *plan->topic_id : mock_random_uuid(cluster);
+    topic->is_internal = plan->is_internal;
+    topic->replication_factor = plan->replication_factor;
+    topic->first_leader = plan->first_leader;
+    topic->configs = plan->configs;
+    return topic;
+}
+
+int16_t mock_add_planned_topic(struct mock_cluster *cluster, const struct topic_plan *plan)
+{
+    int32_t at = 0;
+    int16_t error = judge_plan(cluster, plan, &at);
+    struct topic **topics = NULL;
+    if (error == RJ_KAFKA_NONE) {
+        topics = realloc(cluster->topics, (size_t)(cluster->topic_count + 1) * sizeof(struct topic *));
+        error = topics ? RJ_KAFKA_NONE : RJ_KAFKA_KAFKA_STORAGE_ERROR;
+    }
+    if (error != RJ_KAFKA_NONE) {
+        mock_topic_configs_free(plan->configs);
+        return error;
+    }
+    cluster->topics = topics;
+    struct topic *topic = new_topic(cluster, plan);
     memmove(topics + at + 1, topics + at, (size_t)(cluster->topic_count - at) * sizeof(struct topic *));
     topics[at] = topic;
     cluster->topic_count++;
     cluster->topics_version++;
-    error = mock_grow_topic(cluster, topic, partition_count);
+    error = mock_grow_topic(cluster, topic, plan->partition_count); /* which writes it down, whole */
     if (error != RJ_KAFKA_NONE)
         take_topic_out(cluster, topic);
+    return error;
+}
+
+int16_t mock_add_topic(struct mock_cluster *cluster, struct rj_string name, int32_t partition_count, bool is_internal)
+{
+    struct topic_plan plan = {.name = name, .is_internal = is_internal, .partition_count = partition_count,
+                              .replication_factor = 1};
+    return mock_add_planned_topic(cluster, &plan);
+}
+
+int16_t mock_change_topic_configs(struct mock_cluster *cluster, struct topic *topic, struct topic_configs *configs)
+{
+    struct topic_configs *old = topic->configs;
+    topic->configs = configs;
+    int16_t error = cluster->storage != NULL ? mock_storage_save(cluster, NULL) : RJ_KAFKA_NONE;
+    if (error != RJ_KAFKA_NONE)
+        topic->configs = old;
+    mock_topic_configs_free(error == RJ_KAFKA_NONE ? old : configs);
     return error;
 }
 
@@ -193,7 +229,7 @@ static struct rj_string view(const char *text) { return (struct rj_string){text,
 
 int16_t mock_create_topic(struct mock_cluster *cluster, const char *name, int32_t partition_count)
 {
-    int16_t error = mock_add_topic(cluster, view(name), partition_count, NULL, false);
+    int16_t error = mock_add_topic(cluster, view(name), partition_count, false);
     mock_flush_connections(cluster);
     return error;
 }

@@ -200,6 +200,17 @@ def describe_configs(v):
                          for name in ("t-1", "t-2", "absent")]}
 
 
+def alter_configs(v):
+    yield {"resources": [{"resourceType": 2, "resourceName": name, "configs": [{"name": "retention.ms", "value": "1"}]}
+                         for name in ("t-1", "t-2", "absent")], "validateOnly": True}
+
+
+def incremental_alter_configs(v):
+    yield {"resources": [{"resourceType": 2, "resourceName": name,
+                          "configs": [{"name": "retention.ms", "configOperation": 0, "value": "1"}]}
+                         for name in ("t-1", "t-2", "absent")], "validateOnly": True}
+
+
 def list_config_resources(v):
     yield {}
 
@@ -245,6 +256,7 @@ REQUESTS = {
     "OffsetDelete": offset_delete, "Metadata": metadata, "DescribeTopicPartitions": describe_topic_partitions,
     "DescribeCluster": describe_cluster, "CreateTopics": create_topics, "CreatePartitions": create_partitions,
     "DeleteTopics": delete_topics, "DescribeConfigs": describe_configs, "ListConfigResources": list_config_resources,
+    "AlterConfigs": alter_configs, "IncrementalAlterConfigs": incremental_alter_configs,
     "Produce": produce, "Fetch": fetch, "ListOffsets": list_offsets, "OffsetForLeaderEpoch": offset_for_leader_epoch,
     "InitProducerId": init_producer_id, "TxnOffsetCommit": txn_offset_commit,
 }

@@ -183,6 +183,13 @@ static void fill_admin_request(int16_t api_key, int16_t version, void *body)
     static struct rj_describe_configs_request_describe_configs_resource described[2] = {
         {.resource_type = 2, .resource_name = {"t", 1}, .configuration_keys = {NULL, -1}},
         {.resource_type = 4, .resource_name = {"0", 1}, .configuration_keys = {NULL, -1}}};
+    static struct rj_alter_configs_request_alterable_config given = {.name = {"retention.ms", 12}, .value = {"7", 1}};
+    static struct rj_alter_configs_request_alter_configs_resource replaced = {
+        .resource_type = 2, .resource_name = {"t", 1}, .configs = {&given, 1}};
+    static struct rj_incremental_alter_configs_request_alterable_config removed = {.name = {"retention.ms", 12},
+                                                                                   .config_operation = 1};
+    static struct rj_incremental_alter_configs_request_alter_configs_resource changed = {
+        .resource_type = 2, .resource_name = {"t", 1}, .configs = {&removed, 1}};
     static struct rj_describe_topic_partitions_request_topic_request listed = {.name = {"t", 1}};
     switch (api_key) {
     case 3:
@@ -202,6 +209,14 @@ static void fill_admin_request(int16_t api_key, int16_t version, void *body)
     case 32:
         ((struct rj_describe_configs_request *)body)->resources.items = described;
         ((struct rj_describe_configs_request *)body)->resources.count = 2;
+        break;
+    case 33:
+        ((struct rj_alter_configs_request *)body)->resources.items = &replaced;
+        ((struct rj_alter_configs_request *)body)->resources.count = 1;
+        break;
+    case 44:
+        ((struct rj_incremental_alter_configs_request *)body)->resources.items = &changed;
+        ((struct rj_incremental_alter_configs_request *)body)->resources.count = 1;
         break;
     case 37:
         ((struct rj_create_partitions_request *)body)->topics.items = &grown;
@@ -308,7 +323,9 @@ static void fill_request(int16_t api_key, int16_t version, void *body)
     rj_message_init(rj_request_schema(api_key), body);
     switch (api_key) {
     case 0: case 1: case 2: case 23: fill_topic_request(api_key, version, body); break;
-    case 3: case 19: case 20: case 32: case 37: case 75: fill_admin_request(api_key, version, body); break;
+    case 3: case 19: case 20: case 32: case 33: case 37: case 44: case 75:
+        fill_admin_request(api_key, version, body);
+        break;
     case 8: case 9: case 10: case 11: case 15: case 42: fill_group_request(api_key, version, body); break;
     case 22: case 24: case 28: case 61: case 65: case 66: fill_transaction_request(api_key, version, body); break;
     case 18:

@@ -11,7 +11,7 @@ static struct rj_string topic_name(void) { return RJ_STRING("__transaction_state
 static struct log *log_of(struct mock_cluster *cluster, struct rj_string transactional_id)
 {
     struct topic *topic = mock_find_topic(cluster, topic_name());
-    if (topic == NULL && mock_add_topic(cluster, topic_name(), OFFSETS_PARTITION_COUNT, NULL, true) == RJ_KAFKA_NONE)
+    if (topic == NULL && mock_add_topic(cluster, topic_name(), OFFSETS_PARTITION_COUNT, true) == RJ_KAFKA_NONE)
         topic = mock_find_topic(cluster, topic_name());
     return topic ? mock_find_log(topic, rj_coordinator_partition(transactional_id, topic->partition_count)) : NULL;
 }
