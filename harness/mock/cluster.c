@@ -143,7 +143,7 @@ static void timer_fired(uv_timer_t *timer)
     mock_coordinators_tick(cluster, now_ms, &next_ms);
     mock_transactions_tick(cluster, now_ms, &next_ms);
     mock_fetches_tick(cluster, now_ms, &next_ms);
-    mock_release_due(cluster, now_ms, &next_ms);
+    mock_release_due(cluster, &next_ms);
     mock_wake_at(cluster, next_ms);
     mock_flush_connections(cluster);
 }

@@ -1,6 +1,12 @@
 /* Requests and answers that a fault keeps back, by time or until they are released. */
 #include "mock/internal.h"
 
+/* The first millisecond of the loop's clock that is not before it: the loop counts whole ones, and may lag behind. */
+static int64_t wake_ms(const struct mock_cluster *cluster, int64_t due_us)
+{
+    return cluster->wall_base_ms + (due_us - cluster->wall_base_us + 999) / 1000;
+}
+
 static void keep_back(struct connection *connection, struct rj_bytes frame, bool is_answer)
 {
     struct mock_cluster *cluster = connection->cluster;
@@ -12,10 +18,10 @@ static void keep_back(struct connection *connection, struct rj_bytes frame, bool
     enum mock_action action = connection->verdict.action;
     connection->parked = PARKED_FAULT;
     connection->holds_answer = is_answer;
-    connection->due_ms = INT64_MAX;
+    connection->due_us = INT64_MAX;
     if (action == MOCK_DELAY_REQUEST || action == MOCK_DELAY_ANSWER) {
-        connection->due_ms = mock_now_ms(cluster) + connection->verdict.delay_ms;
-        mock_wake_at(cluster, connection->due_ms);
+        connection->due_us = mock_now_us(cluster) + (int64_t)connection->verdict.delay_ms * 1000;
+        mock_wake_at(cluster, wake_ms(cluster, connection->due_us));
     }
     connection->next_due = cluster->due;
     cluster->due = connection;
@@ -55,20 +61,21 @@ static void let_go(struct connection *connection)
     mock_buffer_free(&kept);
 }
 
-void mock_release_due(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms)
+void mock_release_due(struct mock_cluster *cluster, int64_t *next_ms)
 {
+    int64_t now_us = mock_now_us(cluster);
     for (bool found = true; found;) {
         found = false;
         for (struct connection *connection = cluster->due; connection != NULL && !found;
              connection = connection->next_due)
-            if (connection->due_ms <= now_ms) {
+            if (connection->due_us <= now_us) {
                 let_go(connection);
                 found = true; /* the list may have changed */
             }
     }
     for (struct connection *connection = cluster->due; connection != NULL; connection = connection->next_due)
-        if (connection->due_ms < *next_ms)
-            *next_ms = connection->due_ms;
+        if (connection->due_us < INT64_MAX && wake_ms(cluster, connection->due_us) < *next_ms)
+            *next_ms = wake_ms(cluster, connection->due_us);
 }
 
 int mock_release(struct mock_cluster *cluster, uint64_t hold_id)

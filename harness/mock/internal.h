@@ -113,7 +113,7 @@ struct connection {
     struct buffer kept_frame;   /* of a delayed or held request, or with an answer that is held back */
     bool holds_answer;          /* kept_frame is an answer */
     enum rj_rule kept_rule;     /* what refused the request, then */
-    int64_t due_ms;             /* of PARKED_FAULT; INT64_MAX: not by time */
+    int64_t due_us;             /* of PARKED_FAULT, by mock_now_us; INT64_MAX: not by time */
     struct connection *next_due;
 };
 
@@ -303,7 +303,7 @@ void mock_keep_request_back(struct connection *connection, struct rj_bytes frame
 void mock_keep_answer_back(struct connection *connection, struct rj_bytes frame);
 /* Tells the observers of an answer (with its length prefix) that was kept back and leaves now. */
 void mock_tell_kept_answer(struct connection *connection, struct rj_bytes frame);
-void mock_release_due(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
+void mock_release_due(struct mock_cluster *cluster, int64_t *next_ms);
 void mock_forget_delay(struct connection *connection);
 
 /* versions.c */

@@ -1,8 +1,11 @@
 #include "support_mock.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -27,4 +30,15 @@ int16_t support_commit(struct mock_cluster *cluster, const char *group, int32_t 
     const struct rj_offset_commit_response *answer = mock_ask(cluster, 8, 7, &request);
     assert_non_null(answer);
     return answer->topics.items[0].partitions.items[0].error_code;
+}
+
+int support_connect(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int peer = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(peer >= 0);
+    assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(fcntl(peer, F_SETFL, O_NONBLOCK), 0);
+    return peer;
 }

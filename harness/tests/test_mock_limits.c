@@ -1,9 +1,7 @@
 /* Each limit of the mock, set low: what hits it, who pays for it, and that others are served on. */
 #include "support_mock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,12 +46,7 @@ static void stop(struct setup *setup) { support_stop(setup->cluster, &setup->loo
 
 static int connect_to(struct setup *setup)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(setup->port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int peer = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(peer >= 0);
-    assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(fcntl(peer, F_SETFL, O_NONBLOCK), 0);
+    int peer = support_connect(setup->port);
     turn(setup);
     return peer;
 }

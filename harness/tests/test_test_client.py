@@ -3,7 +3,6 @@ results.json."""
 import json
 import pathlib
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -134,8 +133,7 @@ class TestClient(unittest.TestCase):
         self.assertFalse(folder.exists())
 
     def judge_pace(self, timeline):
-        """Answers on the way to the coordinator take a millisecond, as a broker's do; where the loop is woken by something
-        else in between, one may take less."""
+        """Answers on the way to the coordinator take a millisecond, as a broker's do, and never less."""
         asked, took = {}, []
         for line in timeline.splitlines():
             found = re.match(r"#(\d+) +\+ +([\d.]+) s  (-->|<--) .*(?:ApiVersions|FindCoord)(?:.*to #(\d+))?", line)
@@ -144,7 +142,7 @@ class TestClient(unittest.TestCase):
             elif found:
                 took.append(float(found[2]) - asked[found[4]])
         self.assertGreaterEqual(len(took), 2)
-        self.assertGreaterEqual(statistics.median(took), 0.0009)
+        self.assertGreaterEqual(min(took), 0.0009)  # of times that are told in whole milliseconds
 
     def test_reports_derive_from_the_results(self):
         self.assertEqual(self.run_suite(WRONG, "join/25*", "join/79*"), 1)
