@@ -58,46 +58,57 @@ static struct rj_string state_name(enum rj_group_state state)
     return (struct rj_string){name, (int32_t)strlen(name)};
 }
 
-static void describe_members(struct rj_group *group, answer_group *answer)
+/* False: one does not offer the chosen protocol, whose metadata is looked for where the group is Stable. */
+static bool list_members(struct rj_group *group, answer_group *answer)
 {
+    bool all_offer_it = true;
     bool is_stable = group->state == RJ_GROUP_STABLE;
     answer->members.items =
         rj_output_take(&group->coord->output, group->members.count * sizeof(*answer->members.items));
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
-        struct rj_bytes metadata =
-            !RJ_DOES(DG_METADATA_STABLE, !is_stable) ? rj_protocols_metadata(member->protocols, group->protocol_name) : RJ_EMPTY_BYTES;
+        struct rj_bytes metadata = RJ_EMPTY_BYTES;
+        if (!RJ_DOES(DG_METADATA_STABLE, !is_stable))
+            metadata = rj_protocols_metadata(member->protocols, group->protocol_name);
+        all_offer_it = all_offer_it && (!is_stable || metadata.data != NULL);
         answer->members.items[answer->members.count++] = (struct rj_describe_groups_response_described_group_member){
             .member_id = node->key, .group_instance_id = member->instance.key, .client_id = member->client_id,
             .client_host = member->client_host, .member_metadata = metadata.data ? metadata : RJ_EMPTY_BYTES,
             .member_assignment = member->assignment};
     }
+    return all_offer_it;
 }
 
 static const char not_found_start[] = "Group ", not_found_end[] = " not found.";
 
 /* One read describes all groups that one coordinator is asked for, and it throws at a member that does not offer the
- * chosen protocol, whose metadata it looks for where the group is Stable. */
-static bool is_readable(const struct rj_call *call)
+ * chosen protocol: so the members come first, of all groups. */
+static bool list_all_members(const struct rj_call *call, answer_group *answers)
 {
     const struct rj_describe_groups_request *request = call->body;
+    bool is_readable = true;
     for (int32_t i = 0; i < request->groups.count; i++) {
         struct rj_string group_id = request->groups.items[i];
-        const struct rj_group *group = rj_group_find_committed(call->coord, group_id);
-        bool lists_metadata = group != NULL && group->state == RJ_GROUP_STABLE && rj_group_oldest_life(group) == NULL;
-        if (lists_metadata && judge_rights(call, group_id).rule == RJ_RULE_NONE && !rj_all_offer_chosen(group))
-            return false;
+        if (judge_rights(call, group_id).rule != RJ_RULE_NONE)
+            continue;
+        answer_group *answer = answers++;
+        *answer = empty_answer(rj_output_string(&call->coord->output, group_id));
+        struct rj_group *group = rj_group_find_committed(call->coord, group_id);
+        if (group != NULL && rj_group_oldest_life(group) == NULL)
+            is_readable = list_members(group, answer) && is_readable;
     }
-    return true;
+    return is_readable;
 }
 
+/* The answer holds the group's members. */
 static void describe(const struct rj_call *call, struct rj_string group_id, bool is_readable, answer_group *answer,
                      enum rj_rule *rule)
 {
     struct rj_output *output = &call->coord->output;
     struct rj_group *group = rj_group_find_committed(call->coord, group_id);
     struct rj_verdict verdict = judge(call, group_id, group, is_readable);
-    *answer = empty_answer(rj_output_string(output, group_id));
+    if (verdict.rule != RJ_RULE_NONE)
+        *answer = empty_answer(answer->group_id);
     answer->error_code = verdict.error;
     if (*rule == RJ_RULE_NONE)
         *rule = verdict.rule;
@@ -126,7 +137,6 @@ static void describe(const struct rj_call *call, struct rj_string group_id, bool
         answer->protocol_type = group->protocol_type;
     if (group->state == RJ_GROUP_STABLE && group->protocol_name.data != NULL)
         answer->protocol_data = group->protocol_name;
-    describe_members(group, answer);
 }
 
 static struct rj_output_need need_of(const struct rj_call *call)
@@ -163,13 +173,13 @@ bool rj_describe_groups(const struct rj_call *call)
         *answer = empty_answer(rj_output_string(output, request->groups.items[i]));
         answer->error_code = verdict.error;
     }
-    bool readable = is_readable(call);
+    bool is_readable = list_all_members(call, response->groups.items + response->groups.count);
     for (int32_t i = 0; i < request->groups.count; i++) {
         struct rj_string group_id = request->groups.items[i];
         if (judge_rights(call, group_id).rule != RJ_RULE_NONE)
             continue;
         answer_group *answer = &response->groups.items[response->groups.count++];
-        describe(call, group_id, readable, answer, &rule);
+        describe(call, group_id, is_readable, answer, &rule);
         if (request->include_authorized_operations && answer->error_code == 0)
             answer->authorized_operations = authorized_operations(call, group_id);
     }
