@@ -10,12 +10,10 @@ import struct
 import sys
 import time
 
+from raw_kafka import frame, read_frame, string
+
 JOIN, HEARTBEAT, SYNC, API_VERSIONS = 11, 12, 14, 18
 UNKNOWN_MEMBER_ID, DELAY_S, SESSION_MS = 25, 1.5, 1000
-
-
-def string(text):
-    return struct.pack(">h", len(text)) + text.encode()
 
 
 class Connection:
@@ -26,20 +24,11 @@ class Connection:
 
     def send(self, api_key, version, body):
         self.sent += 1
-        rest = struct.pack(">hhi", api_key, version, self.sent) + string("one-connection") + body
-        self.socket.sendall(struct.pack(">i", len(rest)) + rest)
-
-    def read(self, length):
-        data = b""
-        while len(data) < length:
-            piece = self.socket.recv(length - len(data))
-            assert piece, "the broker closed the connection"
-            data += piece
-        return data
+        self.socket.sendall(frame(api_key, version, self.sent, body, "one-connection"))
 
     def answer(self):
         """The body of the next answer, which is that to the oldest request."""
-        body = self.read(struct.unpack(">i", self.read(4))[0])
+        body = read_frame(self.socket)
         self.received += 1
         assert struct.unpack(">i", body[:4])[0] == self.received, f"answer {body[:4].hex()} instead of {self.received}"
         return body[4:]

@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+from raw_kafka import frame, read_frame, records_of, string
+
 PRODUCE, FETCH, COMMIT, FETCH_OFFSETS, JOIN, HEARTBEAT, LEAVE, SYNC = 0, 1, 8, 9, 11, 12, 13, 14
 UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCING, NOT_COORDINATOR, LOADING = 25, 22, 27, 16, 14
 GROUPS = [f"group-{i}" for i in range(4)]
@@ -28,11 +30,6 @@ REBALANCE_MS = 150  # a member whose answer got lost is waited for that long
 
 
 # ---- The protocol, as far as it is needed ------------------------------------------------------------------------
-
-def string(text):
-    data = text if isinstance(text, bytes) else text.encode()
-    return struct.pack(">h", len(data)) + data
-
 
 def data_bytes(data):
     return struct.pack(">i", len(data)) + data
@@ -66,21 +63,10 @@ class Connection:
 
     def ask(self, api_key, version, body):
         self.count += 1
-        header = struct.pack(">hhi", api_key, version, self.count) + string("kills")
-        self.socket.sendall(struct.pack(">i", len(header + body)) + header + body)
-        length = struct.unpack(">i", self.exactly(4))[0]
-        reader = Reader(self.exactly(length))
+        self.socket.sendall(frame(api_key, version, self.count, body, "kills"))
+        reader = Reader(read_frame(self.socket))
         assert reader.take(">i") == self.count
         return reader
-
-    def exactly(self, length):
-        data = b""
-        while len(data) < length:
-            piece = self.socket.recv(length - len(data))
-            if not piece:
-                raise ConnectionError
-            data += piece
-        return data
 
     def close(self):
         self.socket.close()
@@ -164,17 +150,6 @@ def produce(connection, partition, value):
     return error, base_offset
 
 
-def varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return (value >> 1) ^ -(value & 1), at
-
-
 def fetch_values(connection, partition, offset):
     """{offset: value} of what one Fetch brings."""
     body = struct.pack(">iiiib", -1, 0, 1, 1 << 24, 0) + struct.pack(">i", 1) + string("t")
@@ -183,21 +158,7 @@ def fetch_values(connection, partition, offset):
     reader.string()
     _, _, error, _, _, aborted = reader.take(">iihqqi")
     assert error == 0 and aborted <= 0, (error, aborted)
-    data, at, values = reader.bytes(), 0, {}
-    while at < len(data):
-        base_offset, length = struct.unpack_from(">qi", data, at)
-        record, end = at + 61, at + 12 + length
-        while record < end:
-            size, record = varint(data, record)
-            following = record + size
-            _, field = varint(data, record + 1)
-            delta, field = varint(data, field)
-            _, field = varint(data, field)  # the key is null
-            length, field = varint(data, field)
-            values[base_offset + delta] = data[field:field + length]
-            record = following
-        at = end
-    return values
+    return {offset: value for offset, _, value in records_of(reader.bytes())}
 
 
 # ---- What was acknowledged ----------------------------------------------------------------------------------------

@@ -9,17 +9,13 @@ import sys
 import tempfile
 
 sys.argv = [sys.argv[0], os.path.abspath(sys.argv[1])]
-from test_mock_wire import Mock, frame, read_exactly, string  # noqa: E402
+from raw_kafka import frame, read_frame, records_of, string  # noqa: E402
+from test_mock_wire import Mock  # noqa: E402
 
 REJOIN = sys.argv[1]
 OFFSET_COMMIT, OFFSET_FETCH, FETCH, LIST_OFFSETS = 8, 9, 1, 2
 PARTITIONS_OF_OFFSETS = 50
 TAIL_LEN, RECORD_LEN = 128 * 1024, 40  # commit_tail.c: a full tail is compacted; a record's least length in it
-
-
-def answer(connection):
-    """Correlation id and body."""
-    return read_exactly(connection, struct.unpack(">i", read_exactly(connection, 4))[0])
 
 
 def partition_of(group):
@@ -44,7 +40,7 @@ def send_commits(connection, commits):
     """All in flight together; every partition must be answered with 0."""
     connection.sendall(b"".join(frame(OFFSET_COMMIT, 7, i, commit_body(*commit)) for i, commit in enumerate(commits)))
     for i, (_, topics) in enumerate(commits):
-        got = answer(connection)
+        got = read_frame(connection)
         assert struct.unpack(">i", got[:4])[0] == i
         codes = struct.unpack(">" + "ih" * sum(len(p) for _, p in topics), strip_topics(got[8:], topics))[1::2]
         assert set(codes) == {0}, codes
@@ -59,45 +55,12 @@ def strip_topics(body, topics):
     return rest
 
 
-def varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7f) << shift
-        shift += 7
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-
-
-def records_of(data):
-    """(offset, key, value) of every record of these batches."""
-    while data:
-        base, length = struct.unpack(">qi", data[:12])
-        count = struct.unpack(">i", data[57:61])[0]
-        last_delta = struct.unpack(">i", data[23:27])[0]
-        at, delta = 61, -1
-        for _ in range(count):
-            _, at = varint(data, at)
-            _, at = varint(data, at + 1)
-            delta, at = varint(data, at)
-            key_len, at = varint(data, at)
-            key, at = data[at:at + key_len], at + key_len
-            value_len, at = varint(data, at)
-            value, at = data[at:at + value_len], at + value_len
-            assert varint(data, at)[0] == 0
-            at += 1
-            yield base + delta, key, value
-        assert at == 12 + length and delta == last_delta
-        data = data[at:]
-
-
 def fetch(connection, partition, offset):
     """v4: the bytes from there on, and the high watermark."""
     body = struct.pack(">iiiib", -1, 0, 1, 100 << 20, 0) + struct.pack(">i", 1) + string("__consumer_offsets")
     body += struct.pack(">iiqi", 1, partition, offset, 100 << 20)
     connection.sendall(frame(FETCH, 4, 1, body))
-    got = answer(connection)[4 + 4 + 4 + 2 + len("__consumer_offsets") + 4:]
+    got = read_frame(connection)[4 + 4 + 4 + 2 + len("__consumer_offsets") + 4:]
     error, high_watermark = struct.unpack(">hq", got[4:14])
     assert error == 0, error
     aborted = max(struct.unpack(">i", got[22:26])[0], 0)
@@ -189,7 +152,7 @@ class World:
 
 def offsets_of(connection, group):
     connection.sendall(frame(OFFSET_FETCH, 5, 1, string(group) + struct.pack(">i", -1)))
-    got = answer(connection)
+    got = read_frame(connection)
     found, at = {}, 8
     topics = struct.unpack(">i", got[at:at + 4])[0]
     at += 4

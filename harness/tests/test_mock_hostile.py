@@ -12,6 +12,8 @@ import threading
 import time
 import zlib
 
+from raw_kafka import frame, read_frame, string
+
 REJOIN = sys.argv[1]
 SANITIZED = b"__asan_init" in open(REJOIN, "rb").read()
 FETCH, PRODUCE, HEARTBEAT, JOIN = 1, 0, 12, 11
@@ -48,7 +50,7 @@ def heartbeat_on(connection, ended, results):
         while not ended.is_set():
             began = time.monotonic()
             connection.sendall(heartbeat(len(took_ms)))
-            assert answer(connection) == struct.pack(">ih", len(took_ms), 25)
+            assert read_frame(connection) == struct.pack(">ih", len(took_ms), 25)
             took_ms.append((time.monotonic() - began) * 1000)
             time.sleep(0.005)
         results.send((took_ms, None))
@@ -108,15 +110,6 @@ class Measured:
             assert worst < 5000, f"{self.name}: a healthy heartbeat took {worst:.0f} ms"
 
 
-def string(text):
-    return struct.pack(">h", len(text)) + text.encode()
-
-
-def frame(api_key, version, correlation_id, body):
-    rest = struct.pack(">hhi", api_key, version, correlation_id) + string("raw") + body
-    return struct.pack(">i", len(rest)) + rest
-
-
 def heartbeat(correlation_id, group="healthy"):
     return frame(HEARTBEAT, 0, correlation_id, string(group) + struct.pack(">i", 1) + string("nobody"))
 
@@ -126,20 +119,6 @@ def join(version, correlation_id, group, session_ms=10000, metadata=b""):
     protocol = struct.pack(">i", 1) + string("range") + struct.pack(">i", len(metadata)) + metadata
     return frame(JOIN, version, correlation_id, string(group) + struct.pack(">i", session_ms) + rebalance + string("") +
                  string("consumer") + protocol)
-
-
-def read_exactly(connection, length):
-    data = b""
-    while len(data) < length:
-        piece = connection.recv(length - len(data))
-        if not piece:
-            raise ConnectionError("closed")
-        data += piece
-    return data
-
-
-def answer(connection):
-    return read_exactly(connection, struct.unpack(">i", read_exactly(connection, 4))[0])
 
 
 def is_closed(connection):
@@ -154,7 +133,7 @@ def is_healthy(mock):
     began = time.monotonic()
     with mock.connect() as connection:
         connection.sendall(heartbeat(1))
-        assert answer(connection) == struct.pack(">ih", 1, 25)
+        assert read_frame(connection) == struct.pack(">ih", 1, 25)
     took = time.monotonic() - began
     assert took < 5, f"a heartbeat took {took:.1f} s"
 
@@ -203,7 +182,7 @@ def slow_senders():
             for connection in slow:
                 connection.sendall(request[i:i + 1])
         for connection in slow:
-            assert answer(connection) == struct.pack(">ih", 7, 25)
+            assert read_frame(connection) == struct.pack(">ih", 7, 25)
 
 
 def half_open():
@@ -247,10 +226,10 @@ def pipeline_of_10_000():
             for connection, first in ((plain, b""), (behind, join(0, 0, "parks", 60000))):
                 bytes_ = first + b"".join(heartbeat(i) for i in range(1, 10001))
                 threading.Thread(target=connection.sendall, args=(bytes_,), daemon=True).start()
-            assert struct.unpack(">i", answer(behind)[:4])[0] == 0
+            assert struct.unpack(">i", read_frame(behind)[:4])[0] == 0
             for connection in (plain, behind):
                 for i in range(1, 10001):
-                    assert answer(connection) == struct.pack(">ih", i, 25)
+                    assert read_frame(connection) == struct.pack(">ih", i, 25)
 
 
 def who_does_not_read_is_not_read():
@@ -260,7 +239,7 @@ def who_does_not_read_is_not_read():
             records = message_set(b"x" * 500000)
             producer.sendall(frame(PRODUCE, 0, 1, struct.pack(">hii", -1, 1000, 1) + string("t") +
                                    struct.pack(">iii", 1, 0, len(records)) + records))
-            assert answer(producer)[-10:-8] == b"\0\0", "the record is stored"
+            assert read_frame(producer)[-10:-8] == b"\0\0", "the record is stored"
         measured.begin()
         request = frame(FETCH, 0, 1, struct.pack(">iiii", -1, 0, 0, 1) + string("t") +
                         struct.pack(">iiqi", 1, 0, 0, 600000))
@@ -297,7 +276,7 @@ def ids_and_groups_that_nobody_uses():
                                             for group in ("same", f"group-{i}")))
                 for i in range(start, start + 500):
                     for _ in range(2):
-                        said = answer(connection)
+                        said = read_frame(connection)
                         assert said[8:10] == struct.pack(">h", 79), said.hex()
 
 

@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 
+from raw_kafka import frame, read_exactly, read_frame, string
+
 REJOIN = sys.argv[1]
 HEARTBEAT, JOIN, PRODUCE = 12, 11, 0
 
@@ -45,15 +47,6 @@ class Mock:
             assert self.end() == 0, "SIGTERM ends it with 0"
 
 
-def string(text):
-    return struct.pack(">h", len(text)) + text.encode()
-
-
-def frame(api_key, version, correlation_id, body, client_id="raw"):
-    rest = struct.pack(">hhi", api_key, version, correlation_id) + string(client_id) + body
-    return struct.pack(">i", len(rest)) + rest
-
-
 def heartbeat(correlation_id, group="g", member="nobody"):
     return frame(HEARTBEAT, 0, correlation_id, string(group) + struct.pack(">i", 1) + string(member))
 
@@ -64,18 +57,8 @@ def join_v0(correlation_id, group, session_ms=10000):
                  string("consumer") + struct.pack(">i", 1) + protocol)
 
 
-def read_exactly(connection, length):
-    data = b""
-    while len(data) < length:
-        piece = connection.recv(length - len(data))
-        if not piece:
-            raise ConnectionError
-        data += piece
-    return data
-
-
 def answer(connection):
-    data = read_exactly(connection, struct.unpack(">i", read_exactly(connection, 4))[0])
+    data = read_frame(connection)
     return struct.unpack(">i", data[:4])[0], data[4:]
 
 

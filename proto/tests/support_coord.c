@@ -238,6 +238,15 @@ static void first_member(struct coord_world *world, char *id)
     assert_int_equal(send_join(world, 9, id, NULL, "range"), 0);
 }
 
+uint64_t open_with_held_commit(struct coord_world *world)
+{
+    coord_world_open(world, NULL);
+    assert_int_equal(send_commit(world, "", -1, 3), 0);
+    world->holds_writes = true;
+    assert_int_equal(send_commit(world, "", -1, 8), PARKED);
+    return world->last_append_id;
+}
+
 struct pair bring_to(struct coord_world *world, enum rj_group_state state)
 {
     struct pair pair = {.generation_id = 0};

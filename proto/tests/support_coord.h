@@ -49,6 +49,8 @@ int send_heartbeat(struct coord_world *world, const char *member_id, int32_t gen
 int send_leave(struct coord_world *world, const char *member_id);
 int send_commit(struct coord_world *world, const char *member_id, int32_t generation_id, int64_t offset);
 int64_t fetch_offset(struct coord_world *world);
+/* A world whose group "g" has committed offset 3, and 8 is on its way to the log: the number of that append. */
+uint64_t open_with_held_commit(struct coord_world *world);
 /* The group "g" is in that state, with a leader and a follower (PREPARING: the leader has not rejoined). */
 struct pair { char leader[128], follower[128]; int32_t generation_id; };
 struct pair bring_to(struct coord_world *world, enum rj_group_state state);

@@ -186,11 +186,7 @@ static void it_waits_behind_a_write(void **context)
 {
     (void)context;
     struct coord_world world;
-    coord_world_open(&world, NULL);
-    assert_int_equal(send_commit(&world, "", -1, 3), 0);
-    world.holds_writes = true;
-    assert_int_equal(send_commit(&world, "", -1, 8), PARKED);
-    uint64_t first = world.last_append_id;
+    uint64_t first = open_with_held_commit(&world);
     world.assures = true;
     assert_int_equal(send_commit(&world, "", -1, 9), PARKED);
     assert_true(world.last_append_id > first);

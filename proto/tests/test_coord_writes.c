@@ -59,11 +59,7 @@ static void writes_fail_in_any_order(void **context)
 {
     (void)context;
     struct coord_world world;
-    coord_world_open(&world, NULL);
-    assert_int_equal(send_commit(&world, "", -1, 3), 0);
-    world.holds_writes = true;
-    assert_int_equal(send_commit(&world, "", -1, 8), PARKED);
-    uint64_t first = world.last_append_id;
+    uint64_t first = open_with_held_commit(&world);
     assert_int_equal(send_commit(&world, "", -1, 9), PARKED);
     uint64_t second = world.last_append_id;
     finish(&world, first, RJ_KAFKA_NOT_ENOUGH_REPLICAS);
