@@ -325,6 +325,37 @@ static void *incremental_alter_configs(struct request *request,
     return response;
 }
 
+static bool refuse_marker(struct request *request, const struct rj_write_txn_markers_request_writable_txn_marker *asked,
+                          int16_t error_code, struct rj_write_txn_markers_response_writable_txn_marker_result *out)
+{
+    out->producer_id = asked->producer_id;
+    if (!NEW_ITEMS(request, out->topics, asked->topics.count))
+        return false;
+    for (int32_t i = 0; i < asked->topics.count; i++) {
+        const struct rj_int32_array *partitions = &asked->topics.items[i].partition_indexes;
+        out->topics.items[i].name = asked->topics.items[i].name;
+        if (!NEW_ITEMS(request, out->topics.items[i].partitions, partitions->count))
+            return false;
+        for (int32_t j = 0; j < partitions->count; j++)
+            out->topics.items[i].partitions.items[j] =
+                (struct rj_write_txn_markers_response_writable_txn_marker_partition_result){
+                    .partition_index = partitions->items[j], .error_code = error_code};
+    }
+    return true;
+}
+
+static void *write_txn_markers(struct request *request, const struct rj_write_txn_markers_request *asked,
+                               int16_t error_code)
+{
+    struct rj_write_txn_markers_response *response = mock_new_response(request);
+    if (response == NULL || !NEW_ITEMS(request, response->markers, asked->markers.count))
+        return NULL;
+    for (int32_t i = 0; i < asked->markers.count; i++)
+        if (!refuse_marker(request, &asked->markers.items[i], error_code, &response->markers.items[i]))
+            return NULL;
+    return response;
+}
+
 static void *describe_topic_partitions(struct request *request,
                                        const struct rj_describe_topic_partitions_request *asked, int16_t error_code)
 {
@@ -369,6 +400,7 @@ void *mock_error_response(struct request *request, int16_t error_code)
         ERROR_CASE(19, create_topics)
         ERROR_CASE(20, delete_topics)
         ERROR_CASE(23, leader_epochs)
+        ERROR_CASE(27, write_txn_markers)
         ERROR_CASE(28, txn_offset_commit)
         ERROR_CASE(32, describe_configs)
         ERROR_CASE(33, alter_configs)

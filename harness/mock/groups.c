@@ -478,19 +478,18 @@ static enum outcome commit_in_transaction(struct request *request)
     return ask_one(request, asked->group_id);
 }
 
-int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t partition,
-                                     struct producer_identity producer, bool commit)
+int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t partition, const struct marker *marker)
 {
     struct coordinator *coordinator = open_coordinator(cluster, partition);
     if (coordinator == NULL)
         return RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
-    int16_t error = mock_append_marker(cluster, coordinator->log, producer, commit);
+    int16_t error = mock_append_marker(cluster, coordinator->log, marker);
     if (error != RJ_KAFKA_NONE || coordinator->loads_until_ms != 0 || coordinator->broker_id == MOCK_NO_BROKER)
         return error; /* the load will find it */
     struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER};
-    event.as.transaction_marker.producer_id = producer.producer_id;
-    event.as.transaction_marker.producer_epoch = producer.producer_epoch;
-    event.as.transaction_marker.commit = commit;
+    event.as.transaction_marker.producer_id = marker->producer.producer_id;
+    event.as.transaction_marker.producer_epoch = marker->producer.producer_epoch;
+    event.as.transaction_marker.commit = marker->commit;
     run_step(cluster, partition, &event);
     return RJ_KAFKA_NONE;
 }

@@ -338,8 +338,7 @@ int16_t mock_encode_append(struct mock_cluster *cluster, const struct rj_append 
 enum outcome mock_handle_group_request(struct request *request);
 enum outcome mock_handle_find_coordinator(struct request *request);
 /* Writes the marker to that partition of __consumer_offsets and tells its coordinator. 0 or Kafka's error. */
-int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t partition,
-                                     struct producer_identity producer, bool commit);
+int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t partition, const struct marker *marker);
 void mock_coordinators_topics_changed(struct mock_cluster *cluster);
 void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
 void mock_coordinators_disconnect(struct mock_cluster *cluster, struct connection *connection);
@@ -378,8 +377,11 @@ void mock_transactions_recover(struct mock_cluster *cluster); /* of a data direc
 void mock_transactions_tick(struct mock_cluster *cluster, int64_t now_ms, int64_t *next_ms);
 int32_t mock_transaction_coordinator(const struct mock_cluster *cluster, struct rj_string transactional_id);
 /* The control batch that ends the producer's transaction in that partition. 0 or Kafka's error. */
-int16_t mock_append_marker(struct mock_cluster *cluster, struct log *log, struct producer_identity producer,
-                           bool commit);
+int16_t mock_append_marker(struct mock_cluster *cluster, struct log *log, const struct marker *marker);
+/* The same in whatever topic. */
+int16_t mock_end_transaction_in(struct mock_cluster *cluster, const struct topic *topic, int32_t partition,
+                                const struct marker *marker);
+enum outcome mock_handle_write_txn_markers(struct request *request); /* write_markers.c */
 /* What a version of Produce or TxnOffsetCommit wants of the transaction coordinator (KIP-890). */
 enum transaction_question {
     TRANSACTION_OLD_ERRORS,      /* is the partition in the transaction? INVALID_TXN_STATE: no */

@@ -249,6 +249,11 @@ def txn_offset_commit(v):
                "topics": [{"name": t, "partitions": partitions(1)} for t in ("t-1", "t-2", "absent")]}
 
 
+def write_txn_markers(v):
+    yield {"markers": [{"producerId": 987654321, "producerEpoch": 0, "transactionResult": False, "coordinatorEpoch": 0,
+                        "topics": [{"name": name, "partitionIndexes": [9]} for name in ("t-1", "absent")]}]}
+
+
 REQUESTS = {
     "OffsetCommit": offset_commit, "OffsetFetch": offset_fetch, "FindCoordinator": find_coordinator,
     "JoinGroup": join_group, "SyncGroup": sync_group, "Heartbeat": heartbeat, "LeaveGroup": leave_group,
@@ -259,6 +264,7 @@ REQUESTS = {
     "AlterConfigs": alter_configs, "IncrementalAlterConfigs": incremental_alter_configs,
     "Produce": produce, "Fetch": fetch, "ListOffsets": list_offsets, "OffsetForLeaderEpoch": offset_for_leader_epoch,
     "InitProducerId": init_producer_id, "TxnOffsetCommit": txn_offset_commit,
+    "WriteTxnMarkers": write_txn_markers,
 }
 
 

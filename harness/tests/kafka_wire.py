@@ -144,7 +144,7 @@ API_KEYS = {
     "FindCoordinator": 10, "JoinGroup": 11, "Heartbeat": 12, "LeaveGroup": 13, "SyncGroup": 14, "DescribeGroups": 15,
     "ListGroups": 16, "SaslHandshake": 17, "ApiVersions": 18, "CreateTopics": 19, "DeleteTopics": 20,
     "InitProducerId": 22, "OffsetForLeaderEpoch": 23, "AddPartitionsToTxn": 24, "AddOffsetsToTxn": 25, "EndTxn": 26,
-    "TxnOffsetCommit": 28, "CreateAcls": 30, "DescribeConfigs": 32, "AlterConfigs": 33, "SaslAuthenticate": 36,
-    "CreatePartitions": 37, "DeleteGroups": 42, "IncrementalAlterConfigs": 44, "OffsetDelete": 47,
+    "WriteTxnMarkers": 27, "TxnOffsetCommit": 28, "CreateAcls": 30, "DescribeConfigs": 32, "AlterConfigs": 33,
+    "SaslAuthenticate": 36, "CreatePartitions": 37, "DeleteGroups": 42, "IncrementalAlterConfigs": 44, "OffsetDelete": 47,
     "DescribeCluster": 60, "ListConfigResources": 74, "DescribeTopicPartitions": 75,
 }

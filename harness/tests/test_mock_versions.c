@@ -288,7 +288,14 @@ static void fill_transaction_request(int16_t api_key, int16_t version, void *bod
         .name = {"t", 1}, .partitions = {&committed, 1}};
     static struct rj_describe_producers_request_topic_request described = {
         .name = {"t", 1}, .partition_indexes = {partitions, 2}};
+    static struct rj_write_txn_markers_request_writable_txn_marker_topic ended = {
+        .name = {"t", 1}, .partition_indexes = {partitions, 2}};
+    static struct rj_write_txn_markers_request_writable_txn_marker marker = {.producer_id = 7, .topics = {&ended, 1}};
     switch (api_key) {
+    case 27:
+        ((struct rj_write_txn_markers_request *)body)->markers.items = &marker;
+        ((struct rj_write_txn_markers_request *)body)->markers.count = 1;
+        break;
     case 22: ((struct rj_init_producer_id_request *)body)->transactional_id = RJ_STRING("x"); break;
     case 24:
         ((struct rj_add_partitions_to_txn_request *)body)->transactions.items = &one;
@@ -327,7 +334,9 @@ static void fill_request(int16_t api_key, int16_t version, void *body)
         fill_admin_request(api_key, version, body);
         break;
     case 8: case 9: case 10: case 11: case 15: case 42: fill_group_request(api_key, version, body); break;
-    case 22: case 24: case 28: case 61: case 65: case 66: fill_transaction_request(api_key, version, body); break;
+    case 22: case 24: case 27: case 28: case 61: case 65: case 66:
+        fill_transaction_request(api_key, version, body);
+        break;
     case 18:
         ((struct rj_api_versions_request *)body)->client_software_name = RJ_STRING("test");
         ((struct rj_api_versions_request *)body)->client_software_version = RJ_STRING("1");

@@ -85,6 +85,8 @@ int16_t mock_producers_judge(const struct log_producers *producers, const struct
         return RJ_KAFKA_DUPLICATE_SEQUENCE_NUMBER;
     if (producer != NULL && batch->producer_epoch < producer->epoch)
         return RJ_KAFKA_INVALID_PRODUCER_EPOCH;
+    if (producer != NULL && batch->is_control && batch->coordinator_epoch < producer->coordinator_epoch)
+        return RJ_KAFKA_TRANSACTION_COORDINATOR_FENCED;
     int16_t error = has_sequence ? judge_sequence(producer, batch) : RJ_KAFKA_NONE;
     if (error == RJ_KAFKA_NONE && producer != NULL && producer->open_offset >= 0 && !batch->is_transactional)
         return RJ_KAFKA_INVALID_TXN_STATE;

@@ -35,7 +35,7 @@ struct log_producers {
 void mock_producers_free(struct log_producers *producers);
 
 /* 0: append it; 46: it was appended before, *base_offset says where; else Kafka's error: 45 out of order, 47 an old
- * epoch, 48 not transactional within a transaction. */
+ * epoch, 48 not transactional within a transaction, 52 a marker of a coordinator of before. */
 int16_t mock_producers_judge(const struct log_producers *producers, const struct log_batch *batch,
                              int64_t *base_offset);
 /* The batch has been appended at base_offset. false: no memory. */

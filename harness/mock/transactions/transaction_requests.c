@@ -37,16 +37,18 @@ static int16_t judge_place(const struct request *request, struct rj_string trans
 
 /* ---- Markers ----------------------------------------------------------------------------------------------------- */
 
-int16_t mock_append_marker(struct mock_cluster *cluster, struct log *log, struct producer_identity producer,
-                           bool commit)
+int16_t mock_append_marker(struct mock_cluster *cluster, struct log *log, const struct marker *marker)
 {
     uint8_t batch[MARKER_ROOM];
-    const uint8_t key[] = {0, 0, 0, commit}, value[] = {0, 0, 0, 0, 0, 0}; /* coordinator epoch 0 */
+    const uint32_t epoch = (uint32_t)marker->coordinator_epoch;
+    const uint8_t key[] = {0, 0, 0, marker->commit};
+    const uint8_t value[] = {0, 0, (uint8_t)(epoch >> 24), (uint8_t)(epoch >> 16), (uint8_t)(epoch >> 8),
+                             (uint8_t)epoch};
     struct rj_record record = {.timestamp_ms = mock_now_ms(cluster), .key = {key, sizeof(key)},
                                .value = {value, sizeof(value)}};
     struct rj_record_batch like = {.magic = 2, .attributes = RJ_BATCH_TRANSACTIONAL | RJ_BATCH_CONTROL,
-                                   .producer_id = producer.producer_id, .producer_epoch = producer.producer_epoch,
-                                   .base_sequence = -1};
+                                   .producer_id = marker->producer.producer_id,
+                                   .producer_epoch = marker->producer.producer_epoch, .base_sequence = -1};
     struct rj_batch_writer writer;
     size_t len;
     rj_batch_begin(&writer, 2, 0, batch, sizeof(batch));
@@ -54,6 +56,14 @@ int16_t mock_append_marker(struct mock_cluster *cluster, struct log *log, struct
     if (rj_batch_finish(&writer, &like, &len, NULL) != RJ_OK)
         return RJ_KAFKA_UNKNOWN_SERVER_ERROR;
     return mock_append_bytes(cluster, log, (struct rj_bytes){batch, (int32_t)len});
+}
+
+int16_t mock_end_transaction_in(struct mock_cluster *cluster, const struct topic *topic, int32_t partition,
+                                const struct marker *marker)
+{
+    if (topic == cluster->offsets_topic)
+        return mock_end_offsets_transaction(cluster, partition, marker);
+    return mock_append_marker(cluster, mock_find_log(topic, partition), marker);
 }
 
 /* The disk refused a part of it: all of it once more, which does no harm where it was done. */
@@ -67,8 +77,9 @@ static void write_markers_later(struct mock_cluster *cluster, struct transaction
  * between two of them goes on with the others. */
 static void write_markers(struct mock_cluster *cluster, struct transaction *transaction)
 {
-    struct producer_identity producer = {transaction->producer_id, transaction->producer_epoch};
-    bool commit = transaction->state == TRANSACTION_PREPARE_COMMIT, is_refused = false;
+    struct marker marker = {{transaction->producer_id, transaction->producer_epoch},
+                            transaction->state == TRANSACTION_PREPARE_COMMIT, 0};
+    bool is_refused = false;
     if (mock_keep_transaction(cluster, transaction) != RJ_KAFKA_NONE) {
         write_markers_later(cluster, transaction);
         return;
@@ -76,12 +87,10 @@ static void write_markers(struct mock_cluster *cluster, struct transaction *tran
     for (int32_t i = 0; i < transaction->partition_count; i++) {
         const struct transaction_partition *one = &transaction->partitions[i];
         struct topic *topic = mock_find_topic(cluster, (struct rj_string){one->topic, (int32_t)strlen(one->topic)});
-        struct log *log = topic ? mock_find_log(topic, one->partition) : NULL; /* it may have been deleted since */
-        int16_t error = log == NULL ? RJ_KAFKA_NONE
-                        : topic == cluster->offsets_topic
-                            ? mock_end_offsets_transaction(cluster, one->partition, producer, commit)
-                            : mock_append_marker(cluster, log, producer, commit);
-        is_refused = is_refused || error != RJ_KAFKA_NONE;
+        bool is_there = topic != NULL && mock_find_log(topic, one->partition) != NULL; /* else it was deleted since */
+        int16_t error = is_there ? mock_end_transaction_in(cluster, topic, one->partition, &marker) : RJ_KAFKA_NONE;
+        bool is_fenced = error == RJ_KAFKA_INVALID_PRODUCER_EPOCH || error == RJ_KAFKA_TRANSACTION_COORDINATOR_FENCED;
+        is_refused = is_refused || (error != RJ_KAFKA_NONE && !is_fenced); /* somebody else has ended that for good */
         if (error != RJ_KAFKA_NONE)
             mock_log_line(cluster, "%s-%d: a marker of transactional id '%.*s' was refused: %s", one->topic,
                           one->partition, (int)transaction->transactional_id.len, transaction->transactional_id.data,
@@ -141,15 +150,13 @@ void mock_transactions_recover(struct mock_cluster *cluster)
             struct log *log = cluster->topics[t]->partitions[p];
             for (int32_t i = 0; i < log->producers.count; i++) {
                 const struct log_producer *one = &log->producers.items[i];
-                struct producer_identity fenced = {one->producer_id, one->epoch};
+                struct marker fenced = {{one->producer_id, one->epoch}, false,
+                                        one->coordinator_epoch > 0 ? one->coordinator_epoch : 0};
                 if (one->open_offset < 0 || is_known(&cluster->transactions, one->producer_id))
                     continue;
-                if (fenced.producer_epoch < INT16_MAX)
-                    fenced.producer_epoch++;
-                if (cluster->topics[t] == cluster->offsets_topic)
-                    mock_end_offsets_transaction(cluster, p, fenced, false);
-                else
-                    mock_append_marker(cluster, log, fenced, false);
+                if (fenced.producer.producer_epoch < INT16_MAX)
+                    fenced.producer.producer_epoch++;
+                mock_end_transaction_in(cluster, cluster->topics[t], p, &fenced);
             }
         }
 }

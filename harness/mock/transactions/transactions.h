@@ -47,6 +47,8 @@ struct transactions {
 };
 
 struct producer_identity { int64_t producer_id; int16_t producer_epoch; };
+/* What ends a producer's transaction in a partition; a coordinator of before is refused, and the mock's has epoch 0. */
+struct marker { struct producer_identity producer; bool commit; int32_t coordinator_epoch; };
 
 void mock_transactions_free(struct transactions *transactions);
 struct transaction *mock_transaction_find(const struct transactions *transactions, struct rj_string transactional_id);

@@ -106,6 +106,13 @@ class Session:
         return self.wire.ask(label, "DescribeProducers", 0,
                              {"topics": [{"name": topic or self.topic, "partitionIndexes": [partition]}]})
 
+    def mark(self, label, producer, commit, coordinator_epoch=0, topics=None, version=1):
+        """What kafka-transactions.sh abort sends, and one broker to another: the end of a transaction."""
+        topics = [{"name": self.topic, "partitionIndexes": [0]}] if topics is None else topics
+        marker = {"producerId": producer[0], "producerEpoch": producer[1], "transactionResult": commit,
+                  "topics": topics, "coordinatorEpoch": coordinator_epoch}
+        return self.wire.ask(label, "WriteTxnMarkers", version, {"markers": [marker]}, patient=False)
+
     def settled(self):
         """Waits until the markers of the last transaction are written."""
         deadline = time.monotonic() + 5
@@ -508,6 +515,68 @@ def time_runs_out(s):
     s.describe("the end")
 
 
+def write_markers(s):
+    producer = s.init("begin")
+    s.add("add", producer, partitions=(0, 1))
+    s.produce("write", producer, 0, values=("a0", "a1"))
+    s.produce("write elsewhere", producer, 0, partition=1, values=("b0",))
+    s.mark("no such topic or partition", producer, False, topics=[
+        {"name": s.topic, "partitionIndexes": [7]}, {"name": "topic-nobody", "partitionIndexes": [0]}])
+    s.mark("abort", producer, False)
+    s.fetch("aborted", True)
+    s.producers("aborted")
+    s.list_offsets("aborted", True)
+    s.describe("the coordinator knows nothing of it")
+    s.produce("goes on", producer, 2, values=("a2",))
+    s.mark("no epoch", (producer[0], producer[1] - 1), False)
+    s.mark("by a later coordinator", producer, True, 5)
+    s.producers("by a later coordinator")
+    s.mark("by a coordinator of before", producer, True, 4)
+    s.mark("by the same again", producer, False, 5)
+    s.mark("later epoch", (producer[0], producer[1] + 3), False, 5)
+    s.producers("later epoch")
+    s.produce("the epoch of before", producer, 3)
+    s.produce("a sequence of the later epoch", (producer[0], producer[1] + 3), 0, transactional=False)
+    s.mark("nobody knows the producer", (UNKNOWN, 3), True, 2)
+    s.producers("of one that nobody knows")
+    s.mark("both partitions", producer, True, 9, topics=[{"name": s.topic, "partitionIndexes": [1, 0]}])
+    s.fetch("all", False)
+    s.fetch("committed elsewhere", True, partition=1)
+    s.end("commit", producer, True)
+
+
+def write_markers_of_offsets(s):
+    """The partition of __consumer_offsets ends like any other, and the group's coordinator is told."""
+    producer = s.init("begin")
+    partition = java_hash(s.group) % 50
+    s.add_offsets("add", producer)
+    s.commit_offset("pending", producer, 5)
+    s.offsets("pending", True)
+    s.mark("abort", producer, False, topics=[{"name": "__consumer_offsets", "partitionIndexes": [partition]}])
+    s.offsets("aborted", True)
+    s.commit_offset("again", producer, 6)
+    s.mark("commit", producer, True, topics=[{"name": "__consumer_offsets", "partitionIndexes": [partition]}])
+    s.offsets("committed", True)
+    s.end("abort", producer, False)
+
+
+def java_hash(text):
+    value = 0
+    for character in text:
+        value = (31 * value + ord(character)) & 0xffffffff
+    return abs(value - (1 << 32) if value >> 31 else value)
+
+
+def write_no_markers(s):
+    s.mark("no topic", (UNKNOWN, 0), False, topics=[])
+    body = {"markers": [{"producerId": producer, "producerEpoch": 0, "transactionResult": True, "topics": [
+        {"name": s.topic, "partitionIndexes": [0]}], "coordinatorEpoch": 0} for producer in (UNKNOWN + 1, UNKNOWN + 2)]}
+    answer = s.wire.exchange("WriteTxnMarkers", 1, body)
+    answer["markers"].sort(key=lambda one: one["producerId"])
+    s.wire.told.append({"step": "two producers", "request": "WriteTxnMarkers v1", "answer": s.wire.plain(answer)})
+    s.fetch("two markers", False)
+
+
 def list_transactions(s):
     other = f"{s.transactional_id}-other"
     producer = s.init("begin")
@@ -540,4 +609,5 @@ SESSIONS = {one.__name__: (since, one) for since, one in [
     ("3.9", commit_offsets_of_members), ("3.9", commit_offsets_version_4), ("3.9", time_runs_out),
     ("3.9", list_transactions), ("4.0", end_version_2), ("4.0", end_mixed), ("4.0", produce_adds),
     ("4.0", commit_offsets_adds), ("4.0", commit_offsets_with_a_later_epoch),
-    ("4.0", commit_offsets_of_a_fenced_one)]}
+    ("4.0", commit_offsets_of_a_fenced_one),
+    ("3.9", write_markers), ("3.9", write_markers_of_offsets), ("3.9", write_no_markers)]}

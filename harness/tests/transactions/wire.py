@@ -159,5 +159,5 @@ def error_codes(value):
 
 API_KEYS = {"Produce": 0, "Fetch": 1, "ListOffsets": 2, "OffsetCommit": 8, "OffsetFetch": 9, "FindCoordinator": 10,
             "JoinGroup": 11, "SyncGroup": 14, "CreateTopics": 19, "InitProducerId": 22, "AddPartitionsToTxn": 24,
-            "AddOffsetsToTxn": 25, "EndTxn": 26, "TxnOffsetCommit": 28, "DescribeProducers": 61,
+            "AddOffsetsToTxn": 25, "EndTxn": 26, "WriteTxnMarkers": 27, "TxnOffsetCommit": 28, "DescribeProducers": 61,
             "DescribeTransactions": 65, "ListTransactions": 66, "ApiVersions": 18, "Metadata": 3}
