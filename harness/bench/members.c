@@ -1,5 +1,7 @@
 #include "bench/members.h"
 
+#include "bench/process.h"
+
 #include "rejoin/errors.h"
 #include "support/memory.h"
 
@@ -387,6 +389,34 @@ static bool run_until_stable(struct joining *joining)
     return true;
 }
 
+static bool all_at_rest(const struct joining *joining)
+{
+    for (uint32_t i = 0; i < joining->loop.connection_count; i++)
+        if (member_of(joining, &joining->loop.connections[i])->state != BENCH_STABLE)
+            return false;
+    return joining->groups_done == joining->wave_groups;
+}
+
+/* What the server needs for members that go on as they are: each has sent a heartbeat on its connection. */
+static bool measure_memory(struct joining *joining)
+{
+    int64_t deadline_ns = bench_now_ns() + (int64_t)joining->plan->deadline_ms * 1000000;
+    for (uint32_t i = 0; i < joining->loop.connection_count; i++)
+        if (member_of(joining, &joining->loop.connections[i])->state == BENCH_STABLE)
+            send_heartbeat(joining, &joining->loop.connections[i]);
+    while (!all_at_rest(joining)) {
+        if (!bench_loop_run_once(&joining->loop, HEARTBEAT_INTERVAL_MS))
+            return false;
+        send_held(joining, bench_now_ns());
+        if (bench_now_ns() > deadline_ns) {
+            bench_fail(&joining->loop, "not all heartbeats answered after %d ms", joining->plan->deadline_ms);
+            return false;
+        }
+    }
+    joining->members->own_bytes_after = bench_process_own_bytes(joining->plan->server_pid);
+    return true;
+}
+
 /* Groups join in waves, so that 10,000 groups of three do not need 30,000 sockets at a time. */
 static bool join_in_waves(struct joining *joining)
 {
@@ -401,6 +431,8 @@ static bool join_in_waves(struct joining *joining)
         joining->wave_groups = left < groups_at_once ? left : groups_at_once;
         joined = bench_loop_open(&joining->loop, &plan->address, joining->wave_groups * plan->members_per_group) &&
                  run_until_stable(joining);
+        if (joined && plan->server_pid != 0 && joining->wave_groups == left)
+            joined = measure_memory(joining);
         snprintf(joining->members->problem, sizeof(joining->members->problem), "%s", joining->loop.problem);
         bench_loop_close(&joining->loop);
     }
@@ -416,7 +448,10 @@ bool bench_join(const struct bench_plan *plan, struct bench_members *members)
     for (uint32_t i = 0; i < plan->group_count; i++)
         joining.groups[i].leader_generation = -1;
     joining.loop.context = &joining;
+    members->own_bytes_before = members->own_bytes_after = -1;
     bool joined = await_coordinator(&joining);
+    if (plan->server_pid != 0)
+        members->own_bytes_before = bench_process_own_bytes(plan->server_pid);
     joining.loop.on_frame = on_frame;
     joined = joined && join_in_waves(&joining);
     rj_arena_release(&joining.arena);

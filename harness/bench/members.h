@@ -16,6 +16,7 @@ struct bench_plan {
     int32_t session_timeout_ms;
     int32_t deadline_ms;        /* for joining in all */
     int32_t leader_delay_ms;    /* before a leader sends its SyncGroup */
+    int server_pid;             /* whose memory is looked at; 0: nobody's */
 };
 
 enum bench_member_state {
@@ -35,6 +36,8 @@ struct bench_members {
     uint32_t count;
     int64_t joined_in_ns;       /* from the first join sent to the last member stable; the waves added up */
     int64_t rebalances;         /* join answers that a leader got */
+    int64_t own_bytes_before, own_bytes_after; /* of the server: before the first join; when all are stable, connected, and
+                                   have had a heartbeat answered; -1: unknown */
     char problem[256];          /* what went wrong; "" otherwise */
 };
 

@@ -64,6 +64,20 @@ int64_t bench_process_resident_bytes(int pid)
     return found ? pages * sysconf(_SC_PAGESIZE) : -1;
 }
 
+int64_t bench_process_own_bytes(int pid)
+{
+    char path[64], line[256];
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    FILE *file = fopen(path, "r");
+    long long kilobytes = -1;
+    while (kilobytes < 0 && file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "RssAnon: %lld kB", &kilobytes) != 1)
+            kilobytes = -1;
+    if (file != NULL)
+        fclose(file);
+    return kilobytes < 0 ? -1 : kilobytes * 1024;
+}
+
 void bench_process_mapped_files(int pid, int64_t *program_bytes, int64_t *library_bytes)
 {
     char path[64], program[4096] = "", line[4608];

@@ -125,7 +125,7 @@ static bool parse_numeric(struct options *options, int option, const char *text)
     case OPTION_CONNECTIONS: options->load.connection_count = (uint32_t)number; break;
     case OPTION_REQUESTS: options->load.request_count = (uint64_t)number; break;
     case OPTION_WARMUP: options->load.warmup_count = (uint64_t)number; options->has_warmup = true; break;
-    case OPTION_SERVER_PID: options->load.server_pid = (int)number; break;
+    case OPTION_SERVER_PID: options->plan.server_pid = options->load.server_pid = (int)number; break;
     case OPTION_SESSION_TIMEOUT: options->plan.session_timeout_ms = (int32_t)number; break;
     case OPTION_LEADER_DELAY: options->plan.leader_delay_ms = (int32_t)number; break;
     case OPTION_DEADLINE: options->plan.deadline_ms = (int32_t)number; break;
@@ -178,21 +178,19 @@ static void set_defaults(struct options *options)
 
 static double microseconds(int64_t ns) { return (double)ns / 1000.0; }
 
-static void report_joined(const struct options *options, const struct bench_members *members, int64_t memory_before,
-                          json_t *document)
+static void report_joined(const struct options *options, const struct bench_members *members, json_t *document)
 {
-    int64_t memory_after = options->load.server_pid ? bench_process_resident_bytes(options->load.server_pid) : -1;
     double joined_ms = (double)members->joined_in_ns / 1e6;
     json_object_set_new(document, "members", json_integer(members->count));
     json_object_set_new(document, "groups", json_integer(options->plan.group_count));
     json_object_set_new(document, "joined_in_ms", json_real(joined_ms));
     json_object_set_new(document, "rebalances", json_integer(members->rebalances));
-    json_object_set_new(document, "resident_bytes_before", json_integer(memory_before));
-    json_object_set_new(document, "resident_bytes_after", json_integer(memory_after));
+    json_object_set_new(document, "own_bytes_before", json_integer(members->own_bytes_before));
+    json_object_set_new(document, "own_bytes_after", json_integer(members->own_bytes_after));
     if (!options->as_json && !options->no_join)
-        printf("%u members of %u groups stable in %.1f ms, %lld generations; the server's memory %.1f -> %.1f MB\n",
+        printf("%u members of %u groups stable in %.1f ms, %lld generations; the server's own memory %.1f -> %.1f MB\n",
                members->count, options->plan.group_count, joined_ms, (long long)members->rebalances,
-               (double)memory_before / 1e6, (double)memory_after / 1e6);
+               (double)members->own_bytes_before / 1e6, (double)members->own_bytes_after / 1e6);
 }
 
 static void report_load(const struct options *options, const struct bench_load *load,
@@ -243,7 +241,6 @@ static int run_on_server(const struct options *options, bool with_load)
     struct bench_members members;
     json_t *document = json_object(), *rows = json_array();
     json_object_set_new(document, "loads", rows);
-    int64_t memory_before = options->load.server_pid ? bench_process_resident_bytes(options->load.server_pid) : -1;
     bool fine = true;
     if (options->no_join)
         bench_members_invent(&options->plan, &members);
@@ -252,7 +249,7 @@ static int run_on_server(const struct options *options, bool with_load)
     if (!fine)
         fprintf(stderr, "rejoin bench: %s\n", members.problem);
     else
-        report_joined(options, &members, memory_before, document);
+        report_joined(options, &members, document);
     if (fine && with_load)
         fine = run_loads(options, &members, rows);
     bench_members_release(&members);

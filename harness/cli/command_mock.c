@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -337,6 +338,16 @@ static int start(struct run *run, uv_loop_t *loop)
     return is_refused ? REJOIN_EXIT_HARNESS : REJOIN_EXIT_USAGE;
 }
 
+/* What a rebalance of thousands took for a moment goes back to the system. Left alone, glibc keeps ever larger pieces. */
+static void return_large_pieces(void)
+{
+#ifdef __GLIBC__
+    enum { LARGE_LEN = 48 * 1024 };
+    mallopt(M_MMAP_THRESHOLD, LARGE_LEN);
+    mallopt(M_TRIM_THRESHOLD, LARGE_LEN);
+#endif
+}
+
 int command_mock(int argc, char **argv)
 {
     static struct run run;
@@ -345,6 +356,7 @@ int command_mock(int argc, char **argv)
     int exit_code = parse(argc, argv, &run);
     if (exit_code >= 0)
         return exit_code;
+    return_large_pieces();
     uv_loop_t *loop = uv_default_loop();
     signal(SIGPIPE, SIG_IGN);
     exit_code = start(&run, loop);

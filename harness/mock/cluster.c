@@ -364,6 +364,7 @@ static void free_cluster(struct mock_cluster *cluster)
     rj_arena_release(&cluster->arena);
     rj_arena_release(&cluster->ask_arena);
     mock_buffer_free(&cluster->scratch);
+    mock_buffer_free(&cluster->spare_out);
     free(cluster->read_buffer);
     free(cluster->brokers);
     free(cluster->bootstrap);

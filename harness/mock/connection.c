@@ -13,8 +13,8 @@
 enum {
     READ_BUFFER_LEN = 256 * 1024, /* one read takes what a socket buffer holds by default */
     WAITING_LEN = 64 * 1024,      /* kept behind a parked request before the connection is no longer read */
-    KEPT_LEN = 16 * 1024,         /* a larger buffer is given back when it is empty */
-    FIRST_LEN = 64,               /* most connections never hold more than a client's name and a heartbeat's answer */
+    SPARE_LEN = 16 * 1024,        /* a larger buffer is not kept for the next connection with answers */
+    LEAST_LEN = 24,               /* of a buffer: what the heap's smallest pieces hold, and most clients' names need */
 };
 
 /* ---- Buffers ----------------------------------------------------------------------------------------------------- */
@@ -24,9 +24,9 @@ bool mock_buffer_reserve(struct buffer *buffer, size_t more_len)
     size_t needed = buffer->len + more_len;
     if (needed <= buffer->capacity)
         return true;
-    size_t capacity = buffer->capacity ? buffer->capacity * 2 : FIRST_LEN;
-    while (capacity < needed)
-        capacity *= 2;
+    size_t capacity = buffer->capacity ? buffer->capacity * 2 : LEAST_LEN;
+    if (capacity < needed)
+        capacity = needed; /* what comes in one piece is often all that comes */
     uint8_t *data = realloc(buffer->data, capacity);
     if (data == NULL)
         return false;
@@ -56,8 +56,32 @@ static void buffer_drop_front(struct buffer *buffer, size_t len)
     buffer->len -= len;
     if (buffer->len > 0)
         memmove(buffer->data, buffer->data + len, buffer->len);
-    else if (buffer->capacity > KEPT_LEN)
+    else
         mock_buffer_free(buffer);
+}
+
+/* Answers are made and written one connection after the other, so that one buffer does for thousands of them. */
+static bool reserve_out(struct connection *connection, size_t more_len)
+{
+    struct buffer *out = &connection->out, *spare = &connection->cluster->spare_out;
+    if (out->data == NULL) {
+        *out = *spare;
+        *spare = (struct buffer){.data = NULL};
+    }
+    return mock_buffer_reserve(out, more_len);
+}
+
+static void release_out(struct connection *connection)
+{
+    struct buffer *out = &connection->out, *spare = &connection->cluster->spare_out;
+    out->len = 0;
+    if (out->capacity > SPARE_LEN || out->capacity <= spare->capacity) {
+        mock_buffer_free(out);
+        return;
+    }
+    mock_buffer_free(spare);
+    *spare = *out;
+    *out = (struct buffer){.data = NULL};
 }
 
 /* ---- Life -------------------------------------------------------------------------------------------------------- */
@@ -98,6 +122,7 @@ static void connection_freed(uv_handle_t *handle)
     mock_buffer_free(&connection->out);
     mock_buffer_free(&connection->kept_client_id);
     mock_buffer_free(&connection->kept_frame);
+    free(connection->host_and_port);
     mock_sasl_end(connection);
     mock_tls_end(connection);
     free(connection);
@@ -226,23 +251,44 @@ static bool write_later(struct connection *connection, size_t written_len)
     return true;
 }
 
+/* How much the kernel took of out, or libuv's error. */
+static int try_write(struct connection *connection)
+{
+    uv_buf_t bytes = uv_buf_init((char *)connection->out.data, (unsigned)connection->out.len);
+    int written = uv_try_write((uv_stream_t *)&connection->handle, &bytes, 1);
+    return written == UV_EAGAIN ? 0 : written;
+}
+
+/* An answer that somebody else's request set free need not wait for the others, of which there may be thousands: their
+ * memory would all be taken at once. What goes wrong here goes wrong again when the connection is flushed. */
+static void write_at_once(struct connection *connection)
+{
+    if (connection->tls != NULL || connection->writing_len > 0 || connection->is_closing ||
+        connection->is_closing_after_write || connection->out.len == 0)
+        return;
+    int written = try_write(connection);
+    if (written > 0 && (size_t)written == connection->out.len)
+        release_out(connection);
+    else if (written > 0)
+        buffer_drop_front(&connection->out, (size_t)written);
+}
+
 static void flush_connection(struct connection *connection)
 {
     size_t written_len = 0;
     if (connection->writing_len == 0) {
-        uv_buf_t bytes = uv_buf_init((char *)connection->out.data, (unsigned)connection->out.len);
-        int written = uv_try_write((uv_stream_t *)&connection->handle, &bytes, 1);
-        if (written < 0 && written != UV_EAGAIN) {
+        int written = try_write(connection);
+        if (written < 0) {
             mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
             return;
         }
-        written_len = written > 0 ? (size_t)written : 0;
+        written_len = (size_t)written;
     }
     if (written_len < connection->out.len && !write_later(connection, written_len)) {
         mock_close_connection(connection, MOCK_CLOSED_BY_PEER);
         return;
     }
-    buffer_drop_front(&connection->out, connection->out.len);
+    release_out(connection);
     if (connection->is_closing_after_write && connection->writing_len == 0)
         mock_close_connection(connection, MOCK_CLOSED_FAULT);
 }
@@ -314,10 +360,11 @@ static bool encode_answer(struct connection *connection, const void *body, enum 
     int16_t version = request->version;
     if (request->api_key == 18 && ((const struct rj_api_versions_response *)body)->error_code == 35)
         version = 0;
+    enum { LEAST_ANSWER_LEN = 64 };
     struct buffer *out = &connection->out;
     struct rj_fault fault;
     size_t len = 0;
-    if (!mock_buffer_reserve(out, 64))
+    if (!reserve_out(connection, LEAST_ANSWER_LEN))
         return false;
     enum rj_err err = rj_encode_response_frame(request->api_key, version, request->correlation_id, body,
                                                out->data + out->len, out->capacity - out->len, &len, &fault);
@@ -375,6 +422,7 @@ void mock_answer_connection(struct connection *connection, const void *body, enu
         mock_frame_of_request(&connection->request, &frame);
         cluster->interposer.edit(cluster->interposer.context, &frame, (void *)(uintptr_t)body);
     }
+    bool has_waited = connection->parked == PARKED_COORDINATOR && connection != cluster->stepping;
     connection->parked = PARKED_NOT;
     size_t start = connection->out.len;
     if (!encode_answer(connection, body, rule)) {
@@ -383,6 +431,8 @@ void mock_answer_connection(struct connection *connection, const void *body, enu
     }
     if (connection->verdict.action != MOCK_PASS)
         treat_answer(connection, start, rule);
+    if (has_waited)
+        write_at_once(connection);
     mark_dirty(connection);
 }
 
@@ -391,7 +441,8 @@ bool mock_answer_bare(struct connection *connection, struct rj_bytes bytes)
     uint32_t len = (uint32_t)bytes.len;
     uint8_t prefix[4] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
     mark_dirty(connection);
-    return mock_buffer_append(&connection->out, prefix, sizeof(prefix)) &&
+    return reserve_out(connection, sizeof(prefix) + len) &&
+           mock_buffer_append(&connection->out, prefix, sizeof(prefix)) &&
            mock_buffer_append(&connection->out, bytes.data, len);
 }
 
@@ -438,9 +489,11 @@ static void refuse_length(const struct connection *connection, const uint8_t *pr
 /* Takes whole frames from the bytes; returns how many bytes were taken. */
 static size_t take_frames(struct connection *connection, const uint8_t *bytes, size_t len)
 {
-    size_t taken = 0;
+    size_t taken = 0, looked_at = 0;
     while (may_process(connection)) {
         size_t left = len - taken;
+        if (taken >= looked_at)
+            looked_at = taken + mock_look_ahead(connection->cluster, connection->frame_limit, bytes + taken, left);
         struct rj_bytes stream = {bytes + taken, left > INT32_MAX ? INT32_MAX : (int32_t)left};
         uint32_t frame_len;
         int found = rj_frame_next(stream, connection->frame_limit, &frame_len);
@@ -543,13 +596,23 @@ static void print_address(const union address *address, char *out, size_t out_le
     }
 }
 
-/* "/127.0.0.1": the peer without its port. */
-static void name_host(struct connection *connection)
+/* Its addresses, and the texts of its peer's; false: no memory. */
+static bool name_ends(struct connection *connection)
 {
-    const char *port = strrchr(connection->peer, ':');
-    int len = port ? (int)(port - connection->peer) : (int)strlen(connection->peer);
-    len = snprintf(connection->host, sizeof(connection->host), "/%.*s", len, connection->peer);
-    connection->client_host = (struct rj_string){connection->host, len};
+    int len = sizeof(connection->peer_address);
+    uv_tcp_getpeername(&connection->handle, &connection->peer_address.any, &len);
+    len = sizeof(connection->local_address);
+    uv_tcp_getsockname(&connection->handle, &connection->local_address.any, &len);
+    char text[PEER_LEN] = "/";
+    print_address(&connection->peer_address, text + 1, sizeof(text) - 1);
+    connection->host_and_port = strdup(text);
+    if (connection->host_and_port == NULL)
+        return false;
+    const char *port = strrchr(connection->host_and_port, ':');
+    size_t host_len = port ? (size_t)(port - connection->host_and_port) : strlen(connection->host_and_port);
+    connection->client_host = (struct rj_string){connection->host_and_port, (int32_t)host_len};
+    connection->peer = connection->host_and_port + 1;
+    return true;
 }
 
 static void connection_refused(uv_handle_t *handle)
@@ -594,19 +657,14 @@ void mock_accept_connection(uv_stream_t *listener, int status)
     connection->cluster = cluster;
     uv_tcp_init(cluster->loop, &connection->handle);
     cluster->open_handles++;
-    if (uv_accept(listener, (uv_stream_t *)&connection->handle) != 0 || !make_room(cluster, broker)) {
+    if (uv_accept(listener, (uv_stream_t *)&connection->handle) != 0 || !make_room(cluster, broker) ||
+        !name_ends(connection)) {
         uv_close((uv_handle_t *)&connection->handle, connection_refused);
         return;
     }
     connection->broker_id = (int32_t)(broker - cluster->brokers);
     connection->id = ++cluster->last_connection_id;
     connection->heard_ms = (int64_t)uv_now(cluster->loop);
-    int len = sizeof(connection->peer_address);
-    uv_tcp_getpeername(&connection->handle, &connection->peer_address.any, &len);
-    len = sizeof(connection->local_address);
-    uv_tcp_getsockname(&connection->handle, &connection->local_address.any, &len);
-    print_address(&connection->peer_address, connection->peer, sizeof(connection->peer));
-    name_host(connection);
     connection->next = cluster->connections;
     if (connection->next != NULL)
         connection->next->previous = connection;

@@ -192,9 +192,14 @@ static struct coordinator *open_coordinator(struct mock_cluster *cluster, int32_
     if (coordinator->coord == NULL) {
         if (!make_offsets_topic(cluster))
             return NULL;
+        const struct rj_limits *limits = &cluster->options.limits.coordinator;
         cluster->coordinator_allocator = (struct rj_allocator){coordinator_alloc, coordinator_free, cluster};
-        if (rj_coord_create(&coordinator->coord, &cluster->coordinator_allocator, &cluster->options.limits.coordinator,
-                            &cluster->config) != RJ_OK) {
+        if (cluster->coordinators_output == NULL &&
+            rj_shared_output_create(&cluster->coordinators_output, &cluster->coordinator_allocator, limits->bytes) !=
+                RJ_OK)
+            return NULL;
+        if (rj_coord_create_sharing(&coordinator->coord, &cluster->coordinator_allocator, limits, &cluster->config,
+                                    cluster->coordinators_output) != RJ_OK) {
             coordinator->coord = NULL;
             return NULL;
         }
@@ -229,13 +234,15 @@ static void tell_changes(struct mock_cluster *cluster, int32_t partition, const 
                                 &update->changes[i]);
 }
 
-/* What an update points to goes with the next step, and an append's result is a step: so the replies first, then all
- * records are stored, then the results are told one by one (with a data directory: when the disk has them). */
+/* What an update points to goes with the next step of any coordinator, and an append's result is a step: so the replies
+ * first, then all records are stored, then the results are told one by one (with a data directory: when the disk has
+ * them). */
 static void apply_update(struct mock_cluster *cluster, int32_t partition, const struct rj_update *update)
 {
     for (int32_t i = 0; i < update->reply_count; i++)
         deliver_reply(cluster, &update->replies[i]);
     tell_changes(cluster, partition, update);
+    enum { KEPT_SCRATCH_LEN = 16 * 1024 };
     int32_t count = 0;
     struct { uint64_t append_id; int16_t error_code; } few[8], *results = few;
     if (update->append_count > 8)
@@ -249,6 +256,8 @@ static void apply_update(struct mock_cluster *cluster, int32_t partition, const 
         results[count].append_id = update->appends[i].append_id;
         count += store_append(cluster, partition, &update->appends[i], &results[count].error_code);
     }
+    if (cluster->scratch.capacity > KEPT_SCRATCH_LEN) /* the record of a large group */
+        mock_buffer_free(&cluster->scratch);
     for (int32_t i = 0; i < count; i++)
         tell_result(cluster, partition, results[i].append_id, results[i].error_code);
     if (results != few)
@@ -742,6 +751,7 @@ void mock_free_coordinators(struct mock_cluster *cluster)
     for (int32_t i = 0; i < OFFSETS_PARTITION_COUNT; i++)
         if (cluster->coordinators[i].coord != NULL)
             rj_coord_destroy(cluster->coordinators[i].coord);
+    rj_shared_output_destroy(cluster->coordinators_output);
     slab_release(&cluster->coordinator_slab);
     free(cluster->owned_table);
 }

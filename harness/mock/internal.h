@@ -88,12 +88,13 @@ struct connection {
     struct connection *next_dirty;
     bool is_dirty, is_closing, is_reading, is_processing, is_closing_after_write;
     union address peer_address, local_address;
-    char peer[PEER_LEN], host[PEER_LEN];
-    struct rj_string client_host; /* "/127.0.0.1", as Kafka writes it; in host */
+    char *host_and_port;          /* "/127.0.0.1:51234" */
+    const char *peer;             /* behind its slash */
+    struct rj_string client_host; /* "/127.0.0.1", as Kafka writes it: the part before the port */
     uint64_t received_len;  /* bytes of whole frames taken so far: the offset of the next frame in the stream */
 
     struct buffer in;       /* bytes behind the last frame that was taken */
-    struct buffer out;      /* answers, not yet given to the kernel */
+    struct buffer out;      /* answers, not yet given to the kernel; without memory while there are none */
     size_t writing_len;     /* in uv_write requests */
     size_t held_len;        /* its part of the cluster's held_len */
     int64_t heard_ms;       /* when bytes came last, on the loop's clock */
@@ -169,9 +170,11 @@ struct mock_cluster {
     struct rj_allocator coordinator_allocator;
     struct slab coordinator_slab; /* what it takes memory from */
     size_t coordinators_len;
+    struct rj_shared_output *coordinators_output; /* NULL until there is a coordinator */
     struct connection *buckets[1024];
     struct connection *dirty;
     uint8_t *read_buffer; /* READ_BUFFER_LEN bytes, for connections with nothing left over */
+    struct buffer spare_out; /* lent to a connection with answers; without memory while it is lent */
 
     struct rj_arena arena;     /* of the request being processed */
     struct rj_arena ask_arena; /* of mock_ask's answer */
@@ -344,6 +347,9 @@ void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_
 void mock_coordinators_disconnect(struct mock_cluster *cluster, struct connection *connection);
 void mock_free_coordinators(struct mock_cluster *cluster);
 bool mock_load_coordinators(struct mock_cluster *cluster); /* from the records of a data directory; false: it cannot */
+
+/* look_ahead.c: fetches what the steps of the next requests will look at. How many bytes of requests it looked at. */
+size_t mock_look_ahead(const struct mock_cluster *cluster, uint32_t frame_limit, const uint8_t *bytes, size_t len);
 
 /* compaction.c */
 /* Calls for each batch of a log of our own records, which are not compressed; false: take said so, or no memory. */

@@ -14,7 +14,7 @@
 #define IS_WATCHED false
 #endif
 
-enum { CHUNK_LEN = 32 * 1024, CACHE_LINE_LEN = 64 };
+enum { CACHE_LINE_LEN = 64, FIRST_CHUNK_LEN = 1024, LAST_CHUNK_LEN = 32 * 1024 };
 
 struct slab_piece { struct slab_piece *next; };
 struct slab_chunk { struct slab_chunk *next; };
@@ -23,16 +23,19 @@ static bool is_small(size_t size) { return !IS_WATCHED && size > 0 && size <= SL
 
 static size_t rounded(size_t size) { return (size + SLAB_STEP - 1) / SLAB_STEP * SLAB_STEP; }
 
-/* The chunk's own link takes a cache line, so that pieces of 64, 128, ... bytes straddle none. */
+/* The chunk's own link takes a cache line, so that pieces of 64, 128, ... bytes straddle none. Each of a size is twice as
+ * large as the one before: a few pieces of many sizes shall not take many pages. */
 static bool take_chunk(struct slab *slab, struct slab_room *room)
 {
-    struct slab_chunk *chunk = aligned_alloc(CACHE_LINE_LEN, CHUNK_LEN);
+    size_t len = room->chunk_len == 0 ? FIRST_CHUNK_LEN : (size_t)room->chunk_len * 2;
+    room->chunk_len = (uint32_t)(len < LAST_CHUNK_LEN ? len : LAST_CHUNK_LEN);
+    struct slab_chunk *chunk = aligned_alloc(CACHE_LINE_LEN, room->chunk_len);
     if (chunk == NULL)
         return false;
     chunk->next = slab->chunks;
     slab->chunks = chunk;
     room->at = (char *)chunk + CACHE_LINE_LEN;
-    room->end = (char *)chunk + CHUNK_LEN;
+    room->end = (char *)chunk + room->chunk_len;
     return true;
 }
 

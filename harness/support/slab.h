@@ -6,10 +6,11 @@
 #define REJOIN_SUPPORT_SLAB_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { SLAB_STEP = 16, SLAB_LARGEST = 512 };
 
-struct slab_room { char *at, *end; struct slab_piece *freed; };
+struct slab_room { char *at, *end; struct slab_piece *freed; uint32_t chunk_len; };
 
 /* All zero: empty. */
 struct slab {

@@ -12,7 +12,8 @@ import time
 from raw_kafka import frame, read_exactly, read_frame, string
 
 REJOIN = sys.argv[1]
-HEARTBEAT, JOIN, PRODUCE = 12, 11, 0
+API_VERSIONS, HEARTBEAT, JOIN, PRODUCE = 18, 12, 11, 0
+SANITIZED = b"__asan_init" in open(REJOIN, "rb").read()
 
 
 class Mock:
@@ -170,6 +171,26 @@ def a_promised_frame_costs_what_has_come():
         assert resident < 40000, resident
 
 
+def own_bytes(mock):
+    with open(f"/proc/{mock.process.pid}/status") as status:
+        return int(re.search(r"RssAnon:\s+(\d+)", status.read()).group(1)) * 1024
+
+
+def an_idle_connection_keeps_no_buffers():
+    """What a connection has asked and was answered is not kept with it: here half a kilobyte each way."""
+    with Mock() as mock:
+        request = frame(API_VERSIONS, 0, 1, b"", client_id="c" * 500)
+        connections = []
+        for count in (100, 600):  # the first ones take what all share
+            before = own_bytes(mock)
+            while len(connections) < count:
+                connections.append(mock.connect())
+                connections[-1].sendall(request)
+                assert answer(connections[-1])
+        each = (own_bytes(mock) - before) / 500
+        assert each < (6000 if SANITIZED else 1000), f"{each:.0f} bytes for an idle connection"
+
+
 def a_wrong_checksum_is_answered_with_2():
     with Mock() as mock:
         batch = bytearray(struct.pack(">qiibIhiqqqhii", 0, 0, 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1))
@@ -264,7 +285,7 @@ def main():
     tests = [answers_arrive_in_the_order_of_their_requests, a_parked_join_holds_back_what_is_behind_it,
              bytes_may_come_one_by_one, a_malformed_frame_closes_its_connection_only, every_cut_of_a_frame_is_refused,
              a_frame_beyond_the_limit_is_refused_before_it_is_read, a_promised_frame_costs_what_has_come,
-             a_wrong_checksum_is_answered_with_2, faults_come_from_a_file, control_answers_in_json,
+             an_idle_connection_keeps_no_buffers, a_wrong_checksum_is_answered_with_2, faults_come_from_a_file, control_answers_in_json,
              wrong_options_leave_with_3]
     for test in tests:
         test()

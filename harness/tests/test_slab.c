@@ -57,12 +57,27 @@ static void large_ones_come_from_the_heap(void **state)
     slab_release(&slab);
 }
 
+/* A page of each size would be more than what is in them. */
+static void few_pieces_take_little(void **state)
+{
+    (void)state;
+    struct slab slab = {.chunks = NULL};
+    for (size_t len = SLAB_STEP; len <= SLAB_LARGEST; len += SLAB_STEP)
+        assert_non_null(slab_alloc(&slab, len));
+    size_t taken = 0;
+    for (size_t i = 0; i < SLAB_LARGEST / SLAB_STEP; i++)
+        taken += slab.rooms[i].chunk_len;
+    assert_in_range(taken, 0, 64 * 1024); /* none in a sanitized build */
+    slab_release(&slab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_do_not_overlap),
         cmocka_unit_test(what_is_freed_is_taken_again),
         cmocka_unit_test(large_ones_come_from_the_heap),
+        cmocka_unit_test(few_pieces_take_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

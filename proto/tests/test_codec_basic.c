@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -127,6 +128,57 @@ static void test_request_frame_round_trip(void **state)
     assert_true(rj_string_equal(((struct rj_heartbeat_request *)request.body)->group_id, RJ_STRING("group")));
 }
 
+/* Whole, and cut at every byte: in memory of its own, so that a sanitizer sees a byte read too many. */
+static void peek(int16_t api_key, int16_t version, const void *body, bool has_ids)
+{
+    uint8_t out[512];
+    size_t len;
+    assert_int_equal(rj_encode_request_frame(api_key, version, 1, version % 2 ? RJ_STRING("me") : RJ_NULL_STRING, body,
+                                             out, sizeof(out), &len, NULL), RJ_OK);
+    bool found = false;
+    for (size_t cut = 0; cut <= len - 4; cut++) {
+        uint8_t *part = malloc(cut + 1);
+        memcpy(part, out + 4, cut);
+        part = realloc(part, cut ? cut : 1);
+        struct rj_string group_id = RJ_NULL_STRING, member_id = RJ_NULL_STRING;
+        bool before = found;
+        found = rj_peek_member((struct rj_bytes){part, (int32_t)cut}, &group_id, &member_id);
+        assert_true(found || !before); /* once all is there it stays */
+        assert_true(!found || (rj_string_equal(group_id, RJ_STRING("group")) &&
+                               rj_string_equal(member_id, RJ_STRING("member"))));
+        free(part);
+    }
+    assert_int_equal(found, has_ids);
+}
+
+static void test_ids_are_seen_before_decoding(void **state)
+{
+    (void)state;
+    struct rj_offset_commit_request commit;
+    rj_message_init(&rj_offset_commit_request_schema, &commit);
+    commit.group_id = RJ_STRING("group");
+    for (int16_t v = 0; v <= rj_offset_commit_request_schema.versions.high; v++) {
+        commit.member_id = v >= 1 ? RJ_STRING("member") : RJ_EMPTY_STRING;
+        peek(8, v, &commit, v >= 1);
+    }
+    struct rj_heartbeat_request heartbeat;
+    rj_message_init(&rj_heartbeat_request_schema, &heartbeat);
+    heartbeat.group_id = RJ_STRING("group");
+    heartbeat.member_id = RJ_STRING("member");
+    for (int16_t v = 0; v <= rj_heartbeat_request_schema.versions.high; v++)
+        peek(12, v, &heartbeat, true);
+    struct rj_sync_group_request sync;
+    rj_message_init(&rj_sync_group_request_schema, &sync);
+    sync.group_id = RJ_STRING("group");
+    sync.member_id = RJ_STRING("member");
+    for (int16_t v = 0; v <= rj_sync_group_request_schema.versions.high; v++)
+        peek(14, v, &sync, true);
+    struct rj_join_group_request join;
+    rj_message_init(&rj_join_group_request_schema, &join);
+    join.group_id = RJ_STRING("group");
+    peek(11, 5, &join, false);
+}
+
 static void test_header_of_unknown_version_still_routes(void **state)
 {
     (void)state;
@@ -205,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heartbeat_v4_is_compact),
         cmocka_unit_test(test_unknown_tags_survive),
+        cmocka_unit_test(test_ids_are_seen_before_decoding),
         cmocka_unit_test(test_fault_names_the_field),
         cmocka_unit_test(test_value_that_a_version_cannot_carry),
         cmocka_unit_test(test_request_frame_round_trip),

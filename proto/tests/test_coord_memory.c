@@ -270,6 +270,78 @@ static void every_allocation_of_creation(void **context)
     }
 }
 
+static void every_allocation_of_a_shared_output(void **context)
+{
+    (void)context;
+    for (int64_t fail_at = 1;; fail_at++) {
+        struct counting_heap heap;
+        counting_heap_init(&heap);
+        heap.fail_at = fail_at;
+        struct rj_shared_output *shared = NULL;
+        enum rj_err err = rj_shared_output_create(&shared, &heap.allocator, SIZE_MAX);
+        rj_shared_output_destroy(shared);
+        assert_int_equal(heap.live_bytes, 0);
+        if (err == RJ_OK) {
+            assert_true(fail_at > 1);
+            return;
+        }
+        assert_int_equal(err, RJ_ERR_MEMORY);
+    }
+}
+
+/* The error of a JoinGroup to a group of so many members. */
+static int16_t join_error(struct rj_coord *coord, const char *group_id, int32_t number)
+{
+    struct rj_join_group_request_protocol one = {.name = str("range"), .metadata = {(const uint8_t *)"m", 1}};
+    struct rj_join_group_request request = {.group_id = str(group_id), .session_timeout_ms = 10000,
+                                            .rebalance_timeout_ms = 20000, .member_id = str(""),
+                                            .protocol_type = str("consumer"), .protocols = {&one, 1}};
+    struct rj_event event = {.type = RJ_EVENT_REQUEST, .now_ms = 1000};
+    struct rj_update update;
+    memcpy(event.entropy.bytes, &number, sizeof(number));
+    event.as.request.connection_id = (uint64_t)number + 1;
+    event.as.request.api_key = 11;
+    event.as.request.version = 3;
+    event.as.request.body = &request;
+    assert_int_equal(rj_step(coord, &event, &update), RJ_OK);
+    return update.reply_count == 0 ? 0 : ((const struct rj_join_group_response *)update.replies[0].body)->error_code;
+}
+
+/* Two coordinators put their updates together in one place, each keeps its own groups, and its limit holds for both. */
+static void output_can_be_shared(void **context)
+{
+    enum { MEMBERS = 1000, OUTPUT_LIMIT_LEN = 100 * 1024 };
+    (void)context;
+    struct counting_heap heap;
+    struct rj_config config;
+    struct rj_limits limits;
+    struct rj_shared_output *shared;
+    struct rj_coord *coords[2];
+    const char *broken;
+    counting_heap_init(&heap);
+    rj_config_init(&config);
+    rj_limits_init(&limits);
+    assert_int_equal(rj_shared_output_create(&shared, &heap.allocator, OUTPUT_LIMIT_LEN), RJ_OK);
+    int64_t with_output = heap.live_bytes;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(rj_coord_create_sharing(&coords[i], &heap.allocator, &limits, &config, shared), RJ_OK);
+    assert_true(heap.live_bytes - with_output < 8 * 1024); /* without 64 KiB each */
+    int refused[2] = {0, 0};
+    for (int32_t i = 0; i < MEMBERS; i++) {
+        refused[0] += join_error(coords[0], "large", i) == RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
+        if (i % 100 == 0)
+            refused[1] += join_error(coords[1], "small", i) != 0;
+    }
+    assert_in_range(refused[0], 1, MEMBERS - 1);
+    assert_int_equal(refused[1], 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(rj_check(coords[i], &broken));
+        rj_coord_destroy(coords[i]);
+    }
+    rj_shared_output_destroy(shared);
+    assert_int_equal(heap.live_bytes, 0);
+}
+
 /* The periodic clean-up needs memory for its tombstones: without it nothing expires, with it everything does. */
 static void timers_wait_for_memory(void **context)
 {
@@ -298,6 +370,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation),
         cmocka_unit_test(every_allocation_of_creation),
+        cmocka_unit_test(every_allocation_of_a_shared_output),
+        cmocka_unit_test(output_can_be_shared),
         cmocka_unit_test(timers_wait_for_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

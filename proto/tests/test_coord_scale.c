@@ -36,6 +36,17 @@ static void send(struct rj_coord *coord, int64_t now_ms, int32_t number, int16_t
     }
 }
 
+/* Lets time pass until the join phase ends; how many are answered then. */
+static int32_t end_join_phase(struct rj_coord *coord, int64_t *now_ms)
+{
+    struct rj_update update = {.reply_count = 0};
+    for (*now_ms = 4000; *now_ms < 30000 && update.reply_count == 0; *now_ms += 1000) {
+        struct rj_event tick = {.type = RJ_EVENT_TICK, .now_ms = *now_ms};
+        assert_int_equal(rj_step(coord, &tick, &update), RJ_OK);
+    }
+    return update.reply_count;
+}
+
 /* Allocations from the first join to the end of the join phase, and how many were answered then. */
 static int64_t form(int32_t members, struct counting_heap *heap, int32_t *answered)
 {
@@ -52,12 +63,8 @@ static int64_t form(int32_t members, struct counting_heap *heap, int32_t *answer
                                             .protocol_type = str("consumer"), .protocols = {&one, 1}};
     for (int32_t i = 0; i < members; i++)
         send(coord, 1000, i, 11, 3, &request, &update);
-    *answered = 0;
-    for (int64_t now_ms = 4000; now_ms < 30000 && *answered == 0; now_ms += 1000) {
-        struct rj_event tick = {.type = RJ_EVENT_TICK, .now_ms = now_ms};
-        assert_int_equal(rj_step(coord, &tick, &update), RJ_OK);
-        *answered = update.reply_count;
-    }
+    int64_t now_ms;
+    *answered = end_join_phase(coord, &now_ms);
     int64_t calls = heap->calls;
     const char *broken;
     assert_true(rj_check(coord, &broken));
@@ -93,11 +100,93 @@ static void heartbeats_allocate_nothing(void **context)
     coord_world_close(&world);
 }
 
+static struct rj_coord *open_coord(struct counting_heap *heap)
+{
+    struct rj_config config = with_initial_delay();
+    struct rj_limits limits;
+    struct rj_coord *coord;
+    rj_limits_init(&limits);
+    counting_heap_init(heap);
+    assert_int_equal(rj_coord_create(&coord, &heap->allocator, &limits, &config), RJ_OK);
+    return coord;
+}
+
+/* What the output of a large group took is not kept for the small ones that follow. */
+static void a_large_rebalance_is_forgotten(void **context)
+{
+    enum { MEMBERS = 1000, OUTPUT_LEN = 200 * 1024 };
+    (void)context;
+    struct counting_heap heap;
+    struct rj_update update;
+    struct rj_coord *coord = open_coord(&heap);
+    struct rj_join_group_request_protocol one = {.name = str("range"), .metadata = {(const uint8_t *)"m", 1}};
+    struct rj_join_group_request request = {.group_id = str("g"), .session_timeout_ms = 300000,
+                                            .rebalance_timeout_ms = 20000, .member_id = str(""),
+                                            .protocol_type = str("consumer"), .protocols = {&one, 1}};
+    for (int32_t i = 0; i < MEMBERS; i++)
+        send(coord, 1000, i, 11, 3, &request, &update);
+    int64_t now_ms;
+    assert_int_equal(end_join_phase(coord, &now_ms), MEMBERS);
+    int64_t during = heap.live_bytes;
+    struct rj_heartbeat_request heartbeat = {.group_id = str("other"), .member_id = str("m")};
+    for (int i = 0; i < 20; i++)
+        send(coord, now_ms, 0, 12, 3, &heartbeat, &update);
+    assert_true(heap.live_bytes < during - OUTPUT_LEN);
+    rj_coord_destroy(coord);
+    assert_int_equal(heap.live_bytes, 0);
+}
+
+static int steps_ahead(const struct rj_coord *coord, const char *group_id)
+{
+    int steps = 0;
+    struct rj_ahead ahead;
+    rj_look_ahead(coord, str(group_id), str("nobody"), &ahead);
+    while (rj_look_further(&ahead))
+        steps++;
+    assert_false(rj_look_further(&ahead)); /* and stays at its end */
+    return steps;
+}
+
+static void looking_ahead_only_looks(void **context)
+{
+    enum { GROUPS = 300 };
+    (void)context;
+    struct counting_heap heap;
+    struct rj_update update;
+    struct rj_coord *coord = open_coord(&heap);
+    assert_int_equal(steps_ahead(coord, "g"), 0);
+    char name[16];
+    struct rj_join_group_request_protocol one = {.name = str("range"), .metadata = {(const uint8_t *)"m", 1}};
+    for (int32_t i = 0; i < GROUPS; i++) {
+        snprintf(name, sizeof(name), "g%d", i);
+        struct rj_join_group_request request = {.group_id = str(name), .session_timeout_ms = 10000,
+                                                .rebalance_timeout_ms = 20000, .member_id = str(""),
+                                                .protocol_type = str("consumer"), .protocols = {&one, 1}};
+        send(coord, 1000, i, 11, 3, &request, &update);
+    }
+    int64_t calls = heap.calls;
+    int to_the_bucket = 0;
+    for (int32_t i = 0; i < GROUPS; i++) {
+        snprintf(name, sizeof(name), "g%d", i);
+        int steps = steps_ahead(coord, name);
+        assert_in_range(steps, 2, 3); /* the group and its bucket of ids, with one in it or none */
+        to_the_bucket += steps == 3;
+    }
+    assert_in_range(to_the_bucket, 1, GROUPS - 1);
+    assert_in_range(steps_ahead(coord, "unknown"), 0, 1);
+    assert_int_equal(heap.calls, calls);
+    const char *broken;
+    assert_true(rj_check(coord, &broken));
+    rj_coord_destroy(coord);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joining_is_linear),
         cmocka_unit_test(heartbeats_allocate_nothing),
+        cmocka_unit_test(a_large_rebalance_is_forgotten),
+        cmocka_unit_test(looking_ahead_only_looks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

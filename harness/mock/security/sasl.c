@@ -44,7 +44,9 @@ static struct rj_string text_view(const char *text)
 static void set_rights(struct connection *connection, const char *principal)
 {
     struct mock_acls *acls = connection->cluster->acls;
-    connection->rights = acls ? mock_acls_rights(acls, principal, connection->host + 1) : NULL;
+    char host[PEER_LEN];
+    snprintf(host, sizeof(host), "%.*s", connection->client_host.len - 1, connection->client_host.data + 1);
+    connection->rights = acls ? mock_acls_rights(acls, principal, host) : NULL;
     if (connection->cluster->host_rights != NULL)
         connection->rights = connection->cluster->host_rights;
 }

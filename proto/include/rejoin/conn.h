@@ -29,6 +29,11 @@ enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_fr
 enum rj_err rj_decode_request_body(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,
                                    struct rj_fault *fault);
 
+/* Group and member id of an OffsetCommit, Heartbeat or SyncGroup frame that is not decoded, for a host that wants to have
+ * ready what its step will look at (rj_look_ahead). They point into the frame and are nothing but a guess: the rest of the
+ * frame may be malformed. false: another request or version, or one that is read only by decoding it. */
+bool rj_peek_member(struct rj_bytes frame, struct rj_string *group_id, struct rj_string *member_id);
+
 struct rj_response_frame {
     int32_t correlation_id;
     const struct rj_message_schema *schema;

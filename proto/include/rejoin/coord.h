@@ -220,6 +220,17 @@ enum rj_err rj_coord_create(struct rj_coord **coord, const struct rj_allocator *
                             const struct rj_limits *limits, const struct rj_config *config);
 void rj_coord_destroy(struct rj_coord *coord);
 
+/* A host with many coordinators may let them share the memory that their updates are put together in, which it destroys
+ * after them: an update is then valid until the next step of any of them. It takes 64 KiB at least, and while a large group
+ * rebalances more, but never more than limit_bytes. RJ_ERR_MEMORY only. shared NULL: as rj_coord_create. */
+struct rj_shared_output;
+enum rj_err rj_shared_output_create(struct rj_shared_output **shared, const struct rj_allocator *allocator,
+                                    size_t limit_bytes);
+void rj_shared_output_destroy(struct rj_shared_output *shared);
+enum rj_err rj_coord_create_sharing(struct rj_coord **coord, const struct rj_allocator *allocator,
+                                    const struct rj_limits *limits, const struct rj_config *config,
+                                    struct rj_shared_output *shared);
+
 /* RJ_OK, always with a valid update; RJ_ERR_API for a request that the coordinator does not serve, RJ_ERR_MEMORY for any
  * other event that there is no memory for (a request is answered by rule limit-memory instead): nothing has changed
  * then, the update is empty, and the event may be repeated. A tick stops behind a timer that writes records, so that
@@ -229,6 +240,15 @@ enum rj_err rj_step(struct rj_coord *coord, const struct rj_event *event, struct
 /* Never later than the next timer, earlier where that was put off in the meantime (a tick then does nothing);
  * INT64_MAX: none. */
 int64_t rj_next_deadline_ms(const struct rj_coord *coord);
+
+/* For a host that has several requests at hand: brings what their steps will look at into the processor's cache, one piece
+ * of the way with each call, so that the waits for memory of several requests fall together. That is worth its time where a
+ * coordinator holds more than the cache does. Nothing changes; a wrong guess costs a little time. Between the first call
+ * and the last one that returned true, no step of this coordinator may come, nor may the ids be freed. */
+struct rj_ahead { const struct rj_coord *coord; const void *at; uint32_t group_hash, member_hash; int32_t step; };
+void rj_look_ahead(const struct rj_coord *coord, struct rj_string group_id, struct rj_string member_id,
+                   struct rj_ahead *ahead);
+bool rj_look_further(struct rj_ahead *ahead); /* false: there is no more to bring */
 
 /* Verifies every invariant of the whole state; false: *broken says which. For tests and fuzzing. */
 bool rj_check(const struct rj_coord *coord, const char **broken);

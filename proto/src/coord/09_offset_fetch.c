@@ -340,7 +340,7 @@ bool rj_offset_fetch(const struct rj_call *call)
         room += room_for(&facts) * (call->origin.version < 2 ? 2 : 1);
         waits = waits || (facts.require_stable && judge(&facts).rule == RJ_RULE_NONE);
     }
-    if (!rj_output_reserve(&coord->output, (struct rj_output_need){.replies = 1}))
+    if (!rj_output_reserve(coord->output, (struct rj_output_need){.replies = 1}))
         return false;
     struct rj_write *write = rj_write_prepare(coord, room, 0, 0);
     if (write == NULL)

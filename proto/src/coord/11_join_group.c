@@ -218,7 +218,7 @@ static bool add(const struct rj_call *call, const struct facts *facts, struct rj
     bool has_five_minutes = RJ_DOES(TMR_NEW_MEMBER, true)
                             && (call->origin.version >= 4 || RJ_DOES(TMR_NEW_OLD_PROTO, true));
     rj_restart_session(group, member->identity, has_five_minutes ? coord->config.new_member_join_timeout_ms
-                                                       : member->session_timeout_ms);
+                                                       : member->identity->session_timeout_ms);
     if (RJ_WITHOUT(INIT_DELAY_CAP, group->state == RJ_GROUP_PREPARING && group->previous_state == RJ_GROUP_EMPTY))
         group->initial_remaining_ms = rj_group_rebalance_timeout_ms(group);
     after(call, member, rj_rebalance_or_complete(group, (struct rj_cause){rule, identity->node.key}), turn);
@@ -230,9 +230,9 @@ static void update(const struct rj_call *call, const struct facts *facts, struct
 {
     rj_member_set_protocols(facts->group, member, protocols);
     if (RJ_WITHOUT(TMR_REJOIN_NO_RESET, true))
-        rj_restart_session(facts->group, member->identity, member->session_timeout_ms);
+        rj_restart_session(facts->group, member->identity, member->identity->session_timeout_ms);
     member->rebalance_timeout_ms = facts->rebalance_timeout_ms;
-    rj_member_set_session_timeout(member, facts->request->session_timeout_ms);
+    member->identity->session_timeout_ms = facts->request->session_timeout_ms;
     park(call, facts->group, member);
 }
 
@@ -255,7 +255,7 @@ static bool answer_at_once(const struct rj_call *call, const struct facts *facts
 {
     struct rj_group *group = facts->group;
     bool leads = group->leader == facts->identity;
-    if (!rj_output_reserve(&call->coord->output, rj_cascade_need(group, false)))
+    if (!rj_output_reserve(call->coord->output, rj_cascade_need(group, false)))
         return false;
     if (RJ_DOES(JOIN_DUPLICATE_PROTOCOLS, leads && !rj_all_offer_chosen(group))) { /* its list cannot be made */
         rj_refuse_join(call->coord, &call->origin, RJ_EMPTY_STRING,
@@ -311,7 +311,7 @@ static void persist_replacement(const struct rj_call *call, struct rj_group *gro
 {
     write->origin = call->origin;
     write->ticket = member->join.ticket;
-    struct rj_offsets_record *record = rj_output_take(&call->coord->output, sizeof(*record));
+    struct rj_offsets_record *record = rj_output_take(call->coord->output, sizeof(*record));
     *record = rj_group_record(group, NULL);
     call->coord->next_position++;
     rj_write_start(call->coord, write, RJ_WRITE_STATIC, record, 1);
@@ -336,13 +336,13 @@ static void apply_replacement(const struct rj_call *call, const struct facts *fa
     rj_member_rename(group, member, identity);
     member->is_new = false;
     rj_restart_session(group, member->identity, RJ_DOES(STATIC_REPLACE_TIMEOUTS, true) /* still the old timeout */
-                                          ? member->session_timeout_ms
+                                          ? member->identity->session_timeout_ms
                                           : facts->request->session_timeout_ms);
     write->old_rebalance_timeout_ms = member->rebalance_timeout_ms;
-    write->old_session_timeout_ms = member->session_timeout_ms;
+    write->old_session_timeout_ms = member->identity->session_timeout_ms;
     write->old_protocols = rj_member_swap_protocols(group, member, protocols);
     member->rebalance_timeout_ms = facts->rebalance_timeout_ms;
-    rj_member_set_session_timeout(member, facts->request->session_timeout_ms);
+    member->identity->session_timeout_ms = facts->request->session_timeout_ms;
     park(call, group, member);
     struct rj_cause cause = {RJ_RULE_STATIC_PREPARING, identity->node.key};
     enum rj_outcome outcome = RJ_OUTCOME_NONE;
@@ -395,9 +395,9 @@ static bool enter_new(const struct rj_call *call, const struct facts *facts)
     bool is_static = facts->request->group_instance_id.data != NULL;
     size_t room = (size_t)facts->request->group_instance_id.len + (size_t)call->client_id.len + UUID_TEXT_LEN + 2;
     struct rj_output_need need = {.replies = 2, .bytes = room + 512};
-    if (!rj_output_reserve(&call->coord->output, need))
+    if (!rj_output_reserve(call->coord->output, need))
         return false;
-    char *text = rj_output_take(&call->coord->output, room);
+    char *text = rj_output_take(call->coord->output, room);
     struct rj_string id = new_id(call, facts, text);
     if (RJ_WITHOUT(JOIN_STATIC_ID_FRESH, facts->holder != NULL))
         id = facts->holder->node.key;
@@ -430,13 +430,13 @@ static bool enter_new_group(const struct rj_call *call, struct facts *facts)
     facts->group = group;
     struct rj_write *write = rj_write_prepare(coord, 0, 0, 0);
     struct rj_output_need need = {.appends = 1, .replies = 1, .bytes = 1024};
-    if (write == NULL || !rj_output_reserve(&coord->output, need)) {
+    if (write == NULL || !rj_output_reserve(coord->output, need)) {
         rj_write_discard(coord, write);
         rj_group_forget_if_idle(group);
         return false;
     }
     rj_group_open(group);
-    struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
+    struct rj_offsets_record *record = rj_output_take(coord->output, sizeof(*record));
     *record = rj_empty_group_record(group);
     struct rj_verdict verdict = judge_new(call, facts);
     if (verdict.rule != RJ_RULE_NONE) {
@@ -487,7 +487,7 @@ bool rj_join_group(const struct rj_call *call)
     struct facts facts = look_up(call);
     struct rj_output_need need = rj_refusal_need();
     need.bytes += (size_t)facts.member_id.len;
-    if (!rj_output_reserve(&call->coord->output, need))
+    if (!rj_output_reserve(call->coord->output, need))
         return false;
     struct rj_verdict verdict = judge_request(call, &facts);
     if (verdict.rule == RJ_RULE_NONE && facts.group == NULL)

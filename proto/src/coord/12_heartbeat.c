@@ -58,7 +58,7 @@ static bool answer(const struct rj_call *call, struct rj_verdict verdict)
 {
     struct rj_coord *coord = call->coord;
     if (coord->first_write == NULL) {
-        struct rj_heartbeat_response *response = rj_output_take(&coord->output, sizeof(*response));
+        struct rj_heartbeat_response *response = rj_output_take(coord->output, sizeof(*response));
         *response = (struct rj_heartbeat_response){.error_code = verdict.error};
         rj_reply(coord, &call->origin, response, verdict.rule);
         return true;
@@ -77,7 +77,7 @@ static bool answer(const struct rj_call *call, struct rj_verdict verdict)
 
 static void refuse(const struct rj_call *call, struct rj_verdict verdict)
 {
-    struct rj_heartbeat_response *response = rj_output_take(&call->coord->output, sizeof(*response));
+    struct rj_heartbeat_response *response = rj_output_take(call->coord->output, sizeof(*response));
     *response = (struct rj_heartbeat_response){.error_code = verdict.error};
     rj_reply(call->coord, &call->origin, response, verdict.rule);
 }
@@ -87,7 +87,7 @@ void rj_fail_heartbeat(void *body, int16_t error) { ((struct rj_heartbeat_respon
 bool rj_heartbeat(const struct rj_call *call)
 {
     struct facts facts = look_up(call);
-    if (!rj_output_reserve(&call->coord->output, rj_refusal_need()))
+    if (!rj_output_reserve(call->coord->output, rj_refusal_need()))
         return false;
     struct rj_verdict verdict = judge_broker(call, &facts);
     if (verdict.rule != RJ_RULE_NONE || RJ_DOES(HB_LOADING, call->coord->status == RJ_COORD_LOADING)) {

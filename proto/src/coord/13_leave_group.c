@@ -133,7 +133,7 @@ void rj_fail_leave_group(void *body, int16_t error)
 
 static void refuse(const struct rj_call *call, struct rj_verdict verdict)
 {
-    struct rj_leave_group_response *response = rj_output_take(&call->coord->output, sizeof(*response));
+    struct rj_leave_group_response *response = rj_output_take(call->coord->output, sizeof(*response));
     *response = (struct rj_leave_group_response){.error_code = verdict.error};
     rj_reply(call->coord, &call->origin, response, verdict.rule);
 }
@@ -178,7 +178,7 @@ bool rj_leave_group(const struct rj_call *call)
     struct rj_coord *coord = call->coord;
     struct facts facts = {.request = call->body, .version = call->origin.version};
     facts.group = rj_group_find(coord, facts.request->group_id);
-    if (!rj_output_reserve(&coord->output, rj_refusal_need()))
+    if (!rj_output_reserve(coord->output, rj_refusal_need()))
         return false;
     struct rj_verdict verdict = judge(call, &facts);
     if (verdict.rule != RJ_RULE_NONE) {
@@ -192,7 +192,7 @@ bool rj_leave_group(const struct rj_call *call)
         return false;
     enum rj_outcome outcome = apply(&facts, write);
     if (RJ_DOES(LEAVE_LAST, outcome == RJ_OUTCOME_EMPTIED)) {
-        struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
+        struct rj_offsets_record *record = rj_output_take(coord->output, sizeof(*record));
         *record = rj_group_record(facts.group, NULL);
         coord->next_position++;
         rj_write_start(coord, write, RJ_WRITE_REPLY, record, 1);

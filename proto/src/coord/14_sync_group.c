@@ -163,7 +163,7 @@ static bool store(const struct rj_call *call, const struct facts *facts)
     struct rj_write *write = prepare_assignment(call, facts);
     if (write == NULL)
         return false;
-    if (!rj_output_reserve(&coord->output, need)) {
+    if (!rj_output_reserve(coord->output, need)) {
         rj_write_discard(coord, write);
         return false;
     }
@@ -174,7 +174,7 @@ static bool store(const struct rj_call *call, const struct facts *facts)
     write->generation_id = facts->group->generation_id;
     write->origin = call->origin;
     write->ticket = facts->member->sync.ticket;
-    struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
+    struct rj_offsets_record *record = rj_output_take(coord->output, sizeof(*record));
     *record = rj_group_record(facts->group, write);
     coord->next_position++;
     rj_write_start(coord, write, RJ_WRITE_ASSIGNMENT, record, 1);
@@ -191,13 +191,13 @@ static void answer_stored(const struct rj_call *call, const struct facts *facts)
     response->assignment = facts->member->assignment;
     rj_reply(call->coord, &call->origin, response, RJ_RULE_NONE);
     if (call->coord->config.behaviour.stable_sync_restarts_session)
-        rj_restart_session(facts->group, facts->member->identity, facts->member->session_timeout_ms);
+        rj_restart_session(facts->group, facts->member->identity, facts->member->identity->session_timeout_ms);
 }
 
 bool rj_sync_group(const struct rj_call *call)
 {
     struct facts facts = look_up(call);
-    if (!rj_output_reserve(&call->coord->output, rj_refusal_need()))
+    if (!rj_output_reserve(call->coord->output, rj_refusal_need()))
         return false;
     struct rj_verdict verdict = judge_broker(call, &facts);
     if (verdict.rule == RJ_RULE_NONE)

@@ -64,7 +64,7 @@ static bool list_members(struct rj_group *group, answer_group *answer)
     bool all_offer_it = true;
     bool is_stable = group->state == RJ_GROUP_STABLE;
     answer->members.items =
-        rj_output_take(&group->coord->output, group->members.count * sizeof(*answer->members.items));
+        rj_output_take(group->coord->output, group->members.count * sizeof(*answer->members.items));
     RJ_MAP_EACH (node, &group->members) {
         struct rj_member *member = rj_member_of(node);
         struct rj_bytes metadata = RJ_EMPTY_BYTES;
@@ -92,7 +92,7 @@ static bool list_all_members(const struct rj_call *call, answer_group *answers)
         if (judge_rights(call, group_id).rule != RJ_RULE_NONE)
             continue;
         answer_group *answer = answers++;
-        *answer = empty_answer(rj_output_string(&call->coord->output, group_id));
+        *answer = empty_answer(rj_output_string(call->coord->output, group_id));
         struct rj_group *group = rj_group_find_committed(call->coord, group_id);
         if (group != NULL && rj_group_oldest_life(group) == NULL)
             is_readable = list_members(group, answer) && is_readable;
@@ -104,7 +104,7 @@ static bool list_all_members(const struct rj_call *call, answer_group *answers)
 static void describe(const struct rj_call *call, struct rj_string group_id, bool is_readable, answer_group *answer,
                      enum rj_rule *rule)
 {
-    struct rj_output *output = &call->coord->output;
+    struct rj_output *output = call->coord->output;
     struct rj_group *group = rj_group_find_committed(call->coord, group_id);
     struct rj_verdict verdict = judge(call, group_id, group, is_readable);
     if (verdict.rule != RJ_RULE_NONE)
@@ -156,7 +156,7 @@ static struct rj_output_need need_of(const struct rj_call *call)
 bool rj_describe_groups(const struct rj_call *call)
 {
     const struct rj_describe_groups_request *request = call->body;
-    struct rj_output *output = &call->coord->output;
+    struct rj_output *output = call->coord->output;
     if (!rj_output_reserve(output, need_of(call)))
         return false;
     struct rj_describe_groups_response *response = rj_output_take(output, sizeof(*response));

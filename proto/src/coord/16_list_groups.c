@@ -64,12 +64,12 @@ bool rj_list_groups(const struct rj_call *call)
         .replies = 1,
         .bytes = sizeof(struct rj_list_groups_response) + most * sizeof(struct rj_list_groups_response_listed_group)
                  + 128};
-    if (!rj_output_reserve(&coord->output, need))
+    if (!rj_output_reserve(coord->output, need))
         return false;
-    struct rj_list_groups_response *response = rj_output_take(&coord->output, sizeof(*response));
+    struct rj_list_groups_response *response = rj_output_take(coord->output, sizeof(*response));
     struct rj_verdict verdict = judge(call);
     *response = (struct rj_list_groups_response){.error_code = verdict.error};
-    response->groups.items = rj_output_take(&coord->output, most * sizeof(*response->groups.items));
+    response->groups.items = rj_output_take(coord->output, most * sizeof(*response->groups.items));
     bool sees_all = rj_is_allowed(call->rights, RJ_RESOURCE_CLUSTER, RJ_STRING("kafka-cluster"), RJ_OPERATION_DESCRIBE);
     bool lists = verdict.rule == RJ_RULE_NONE && coord->status == RJ_COORD_ACTIVE;
     if (coord->status == RJ_COORD_LOADING)

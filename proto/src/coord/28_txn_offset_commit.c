@@ -172,7 +172,7 @@ static bool leave_group_behind(const struct rj_commit *commit)
 bool rj_txn_offset_commit(const struct rj_call *call)
 {
     const struct rj_txn_offset_commit_request *request = call->body;
-    struct rj_output *output = &call->coord->output;
+    struct rj_output *output = call->coord->output;
     struct rj_output_need need = {.bytes = plain_len(request)};
     if (!rj_output_reserve(output, need))
         return false;

@@ -54,7 +54,7 @@ static struct rj_verdict judge_subscribed(const struct rj_group *group, struct r
 
 static void refuse(const struct rj_call *call, struct rj_verdict verdict)
 {
-    struct rj_offset_delete_response *response = rj_output_take(&call->coord->output, sizeof(*response));
+    struct rj_offset_delete_response *response = rj_output_take(call->coord->output, sizeof(*response));
     *response = (struct rj_offset_delete_response){.error_code = verdict.error};
     rj_reply(call->coord, &call->origin, response, verdict.rule);
 }
@@ -123,13 +123,13 @@ bool rj_offset_delete(const struct rj_call *call)
     }
     struct rj_output_need need = rj_refusal_need();
     need.bytes += (size_t)request->topics.count * sizeof(int32_t) + 16;
-    if (!rj_output_reserve(&coord->output, need))
+    if (!rj_output_reserve(coord->output, need))
         return false;
     if (verdict.rule != RJ_RULE_NONE) {
         refuse(call, verdict);
         return true;
     }
-    int32_t *places = rj_output_take(&coord->output, (size_t)request->topics.count * sizeof(int32_t));
+    int32_t *places = rj_output_take(coord->output, (size_t)request->topics.count * sizeof(int32_t));
     for (int32_t t = 0; t < request->topics.count; t++)
         places[t] = -1;
     struct rj_sweep sweep;

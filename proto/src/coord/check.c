@@ -65,9 +65,6 @@ static void check_members(struct report *report, struct rj_group *group)
         pending_sync += identity->is_pending_sync;
         expect(report, identity->holds >= 0, "holds are not negative");
         expect(report,
-               identity->member == NULL || identity->session_timeout_ms == identity->member->session_timeout_ms,
-               "an identity has the session timeout of its member");
-        expect(report,
                identity->member != NULL || identity->is_pending || identity->is_pending_sync || identity->holds > 0
                    || identity->timer.place != 0,
                "an identity that nothing refers to is gone");

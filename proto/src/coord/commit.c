@@ -42,13 +42,13 @@ static size_t room_for(const struct rj_offset_commit_request *request)
 /* From the room of the answer. */
 static void *take(struct rj_commit *commit, size_t size)
 {
-    return commit->write ? rj_write_take(commit->write, size) : rj_output_take(&commit->call->coord->output, size);
+    return commit->write ? rj_write_take(commit->write, size) : rj_output_take(commit->call->coord->output, size);
 }
 
 static struct rj_string take_string(struct rj_commit *commit, struct rj_string from)
 {
     return commit->write ? rj_write_string(commit->write, from)
-                         : rj_output_string(&commit->call->coord->output, from);
+                         : rj_output_string(commit->call->coord->output, from);
 }
 
 static void begin_topic(struct rj_commit *commit, int32_t t, int32_t *answer)
@@ -147,7 +147,7 @@ bool rj_commit_begin(struct rj_commit *commit, size_t extra_len)
                  + (size_t)count * (sizeof(struct rj_commit_record) + sizeof(struct rj_offsets_record)
                                     + rj_offset_record_len())
                  + (commit->is_direct ? direct_room(request) : 0)};
-    if (!rj_output_reserve(&coord->output, need))
+    if (!rj_output_reserve(coord->output, need))
         return false;
     if (!commit->is_direct) {
         commit->write = rj_write_prepare(coord, room_for(request) + extra_len, (int32_t)count, 0);
@@ -161,8 +161,8 @@ bool rj_commit_begin(struct rj_commit *commit, size_t extra_len)
         take(commit, (size_t)request->topics.count * sizeof(struct rj_offset_commit_response_topic));
     if (commit->write != NULL)
         commit->write->body = commit->response;
-    commit->topics = rj_output_take(&coord->output, (size_t)request->topics.count * sizeof(struct rj_commit_topic));
-    commit->records = rj_output_take(&coord->output, (size_t)count * sizeof(struct rj_commit_record));
+    commit->topics = rj_output_take(coord->output, (size_t)request->topics.count * sizeof(struct rj_commit_topic));
+    commit->records = rj_output_take(coord->output, (size_t)count * sizeof(struct rj_commit_record));
     for (int32_t t = 0; t < request->topics.count; t++) {
         const request_topic *asked = &request->topics.items[t];
         const struct rj_topic *known = topic_of(call, asked);
@@ -345,12 +345,12 @@ static void start_write(struct rj_commit *commit, struct rj_offsets_record *reco
         offset->append_id = coord->next_append_id + 1;
         offset->position = coord->next_position++;
         rj_offset_push(partition, offset);
-        records[i] = rj_offset_record(&coord->output, partition, offset);
+        records[i] = rj_offset_record(coord->output, partition, offset);
         write->touched[i] = partition;
     }
     write->partition_count = commit->record_count;
     rj_write_start(coord, write, RJ_WRITE_REPLY, records, commit->record_count);
-    struct rj_append *append = &coord->output.appends[coord->output.append_count - 1];
+    struct rj_append *append = &coord->output->appends[coord->output->append_count - 1];
     append->producer_id = commit->producer_id;
     append->producer_epoch = commit->producer_id >= 0 ? commit->producer_epoch : -1;
     if (commit->creates_group)
@@ -383,15 +383,15 @@ static void commit_directly(struct rj_commit *commit, struct rj_offsets_record *
 {
     struct rj_coord *coord = commit->call->coord;
     size_t count = (size_t)commit->record_count;
-    struct rj_offset_commit_key *keys = rj_output_take(&coord->output, count * sizeof(*keys));
-    struct rj_offset_commit_value *values = rj_output_take(&coord->output, count * sizeof(*values));
+    struct rj_offset_commit_key *keys = rj_output_take(coord->output, count * sizeof(*keys));
+    struct rj_offset_commit_value *values = rj_output_take(coord->output, count * sizeof(*values));
     for (size_t i = 0; i < count; i++) {
         const struct rj_offset *offset = put_value(commit, &commit->records[i]);
         records[i] = rj_offset_record_in(&keys[i], &values[i], commit->records[i].partition, offset);
         if (offset->metadata.len > 0)
-            values[i].metadata = rj_output_string(&coord->output, offset->metadata);
+            values[i].metadata = rj_output_string(coord->output, offset->metadata);
     }
-    *rj_output_append(&coord->output) = (struct rj_append){
+    *rj_output_append(coord->output) = (struct rj_append){
         .append_id = 0, .records = records, .record_count = commit->record_count, .timestamp_ms = coord->now_ms,
         .producer_id = -1, .producer_epoch = -1};
     coord->committed_append_id = ++coord->next_append_id;
@@ -412,7 +412,7 @@ void rj_commit_apply(struct rj_commit *commit)
     }
     if (commit->record_count > 0) {
         struct rj_offsets_record *records =
-            rj_output_take(&coord->output, (size_t)commit->record_count * sizeof(*records));
+            rj_output_take(coord->output, (size_t)commit->record_count * sizeof(*records));
         if (write != NULL)
             start_write(commit, records);
         else

@@ -7,10 +7,39 @@
 #include "coord/reply.h"
 #include "coord/writes.h"
 
-enum { EMERGENCY_OUTPUT_LEN = 64 * 1024 };
+enum rj_err rj_shared_output_create(struct rj_shared_output **result, const struct rj_allocator *allocator,
+                                    size_t limit_bytes)
+{
+    struct rj_shared_output *shared = allocator->alloc(allocator->context, sizeof(*shared));
+    if (shared == NULL)
+        return RJ_ERR_MEMORY;
+    *shared = (struct rj_shared_output){.memory = {.allocator = *allocator, .limit_bytes = limit_bytes}};
+    *result = shared;
+    if (rj_output_begin(&shared->output, &shared->memory))
+        return RJ_OK;
+    rj_shared_output_destroy(shared);
+    *result = NULL;
+    return RJ_ERR_MEMORY;
+}
+
+void rj_shared_output_destroy(struct rj_shared_output *shared)
+{
+    if (shared == NULL)
+        return;
+    struct rj_allocator allocator = shared->memory.allocator;
+    rj_output_release(&shared->output);
+    allocator.free(allocator.context, shared, sizeof(*shared));
+}
 
 enum rj_err rj_coord_create(struct rj_coord **result, const struct rj_allocator *allocator,
                             const struct rj_limits *limits, const struct rj_config *config)
+{
+    return rj_coord_create_sharing(result, allocator, limits, config, NULL);
+}
+
+enum rj_err rj_coord_create_sharing(struct rj_coord **result, const struct rj_allocator *allocator,
+                                    const struct rj_limits *limits, const struct rj_config *config,
+                                    struct rj_shared_output *shared)
 {
     struct rj_coord *coord = allocator->alloc(allocator->context, sizeof(*coord));
     if (coord == NULL)
@@ -19,11 +48,10 @@ enum rj_err rj_coord_create(struct rj_coord **result, const struct rj_allocator 
     coord->memory = (struct rj_memory){.allocator = *allocator, .limit_bytes = limits->bytes};
     coord->limits = *limits;
     coord->config = *config;
-    coord->output.memory = &coord->memory;
+    coord->output = shared ? &shared->output : &coord->own_output;
     coord->expiry_timer.kind = RJ_TIMER_EXPIRY;
-    /* The output never shrinks below this, so that a refusal for want of memory can always be said. */
-    struct rj_output_need need = {.replies = 1, .appends = 1, .changes = 1, .bytes = EMERGENCY_OUTPUT_LEN};
-    if (!rj_output_reserve(&coord->output, need) || !rj_timers_reserve(&coord->timers, 1, &coord->memory)) {
+    if ((shared == NULL && !rj_output_begin(coord->output, &coord->memory)) ||
+        !rj_timers_reserve(&coord->timers, 1, &coord->memory)) {
         rj_coord_destroy(coord);
         return RJ_ERR_MEMORY;
     }
@@ -37,8 +65,8 @@ void rj_coord_destroy(struct rj_coord *coord)
         return;
     struct rj_allocator allocator = coord->memory.allocator;
     rj_forget_everything(coord);
-    rj_memory_retire(&coord->memory, coord->subscribed);
-    rj_output_release(&coord->output);
+    if (coord->output == &coord->own_output)
+        rj_output_release(coord->output);
     rj_memory_collect(&coord->memory);
     rj_map_release(&coord->groups);
     rj_map_release(&coord->transactions);
@@ -83,7 +111,7 @@ static enum rj_err serve(struct rj_coord *coord, const struct rj_event *event)
         .subscriptions = event->as.request.subscriptions, .entropy = &event->entropy,
         .is_assured = event->is_assured};
     if (RJ_DOES(LIMIT_MEMORY, !api->serve(&call))) {
-        rj_output_reset(&coord->output);
+        rj_output_reset(coord->output);
         rj_refuse_for_memory(coord, &call.origin, call.body);
     }
     return RJ_OK;
@@ -98,7 +126,7 @@ static void write_emptied(struct rj_group *group, enum rj_outcome outcome)
         return;
     struct rj_write *write = coord->spare_write;
     coord->spare_write = NULL;
-    struct rj_offsets_record *record = rj_output_take(&coord->output, sizeof(*record));
+    struct rj_offsets_record *record = rj_output_take(coord->output, sizeof(*record));
     *record = rj_group_record(group, NULL);
     coord->next_position++;
     rj_write_set_group(write, group);
@@ -147,7 +175,7 @@ static bool fire(struct rj_coord *coord, struct rj_timer *timer)
 /* Stops behind a timer that has written records, so that its answers come before the next timer's. */
 static enum rj_err tick(struct rj_coord *coord)
 {
-    for (int32_t fired = 0; coord->output.append_count == 0; fired++) {
+    for (int32_t fired = 0; coord->output->append_count == 0; fired++) {
         struct rj_timer *timer = rj_timers_pop(&coord->timers, coord->now_ms);
         if (timer == NULL)
             break;
@@ -197,7 +225,7 @@ static enum rj_err dispatch(struct rj_coord *coord, const struct rj_event *event
 
 enum rj_err rj_step(struct rj_coord *coord, const struct rj_event *event, struct rj_update *update)
 {
-    rj_output_reset(&coord->output);
+    rj_output_reset(coord->output);
     rj_memory_collect(&coord->memory);
     if (event->now_ms > coord->now_ms)
         coord->now_ms = event->now_ms;
@@ -207,7 +235,8 @@ enum rj_err rj_step(struct rj_coord *coord, const struct rj_event *event, struct
     coord->pins = event->pins;
     coord->entropy_used = false;
     enum rj_err err = dispatch(coord, event);
-    const struct rj_output *output = &coord->output;
+    rj_cascade_release(coord);
+    const struct rj_output *output = coord->output;
     *update = (struct rj_update){.replies = output->replies, .reply_count = output->reply_count,
                                  .appends = output->appends, .append_count = output->append_count,
                                  .changes = output->changes, .change_count = output->change_count,

@@ -5,6 +5,8 @@
 #include "coord/parked.h"
 #include "coord/writes.h"
 
+enum { FEW = 4 }; /* most groups have few members and one or two protocols */
+
 /* ---- Groups ------------------------------------------------------------------------------------------------------ */
 
 static struct rj_group *find_any(const struct rj_coord *coord, struct rj_string group_id)
@@ -52,6 +54,7 @@ struct rj_group *rj_group_prepare(struct rj_coord *coord, struct rj_string group
     char *key = (char *)(group + 1);
     memcpy(key, group_id.data, (size_t)group_id.len);
     group->coord = coord;
+    group->identities.first_capacity = group->counters.first_capacity = FEW;
     group->join_timer.kind = RJ_TIMER_JOIN;
     group->sync_timer.kind = RJ_TIMER_SYNC;
     rj_map_insert(&coord->groups, &group->node, (struct rj_string){key, group_id.len}, rj_mixed_hash(group_id));
@@ -401,8 +404,8 @@ struct rj_member *rj_member_prepare(struct rj_identity *identity, const struct r
     member->client_id = put_string(&at, source->client_id);
     member->client_host = put_string(&at, source->client_host);
     member->rebalance_timeout_ms = source->rebalance_timeout_ms;
-    member->session_timeout_ms = source->session_timeout_ms;
     member->identity = identity;
+    identity->session_timeout_ms = source->session_timeout_ms;
     member->protocols = protocols;
     member->assignment = RJ_EMPTY_BYTES;
     return member;
@@ -432,16 +435,10 @@ void rj_group_miscount(struct rj_group *group, const struct rj_protocols *gone, 
     group->miscounts = true;
 }
 
-void rj_member_set_session_timeout(struct rj_member *member, int32_t session_timeout_ms)
-{
-    member->session_timeout_ms = member->identity->session_timeout_ms = session_timeout_ms;
-}
-
 static void set_identity(struct rj_group *group, struct rj_member *member, struct rj_identity *identity)
 {
     member->identity = identity;
     identity->member = member;
-    identity->session_timeout_ms = member->session_timeout_ms;
     rj_map_insert(&group->members, &member->node, identity->node.key, rj_member_hash(identity->node.key));
 }
 
@@ -493,6 +490,7 @@ void rj_member_rename(struct rj_group *group, struct rj_member *member, struct r
     rj_identity_hold(old);
     rj_map_remove(&group->members, &member->node);
     old->member = NULL;
+    identity->session_timeout_ms = old->session_timeout_ms;
     set_identity(group, member, identity);
     if (RJ_DOES(STATIC_REPLACE_INHERIT, group->leader == old))
         rj_group_set_leader(group, identity);

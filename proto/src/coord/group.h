@@ -45,7 +45,6 @@ struct rj_member_source {
 struct rj_member *rj_member_prepare(struct rj_identity *identity, const struct rj_member_source *source,
                                     struct rj_protocols *protocols);
 void rj_member_discard(struct rj_member *member); /* one that is in no group */
-void rj_member_set_session_timeout(struct rj_member *member, int32_t session_timeout_ms); /* of one in the group */
 void rj_member_add(struct rj_group *group, struct rj_member *member);
 /* Takes the member out and retires it. The next leader is the first in map order. */
 void rj_member_remove(struct rj_group *group, struct rj_member *member);

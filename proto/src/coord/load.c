@@ -197,7 +197,7 @@ bool rj_load_end(struct rj_coord *coord)
         RJ_MAP_EACH (member_node, &group->members) {
             struct rj_member *member = rj_member_of(member_node);
             if (RJ_DOES(LOAD_STATE, true))
-                rj_restart_session(group, member->identity, member->session_timeout_ms);
+                rj_restart_session(group, member->identity, member->identity->session_timeout_ms);
         }
         if (RJ_DOES(LOAD_OVERSIZE, (int64_t)group->members.count > coord->config.group_max_size)
             && rj_cascade_reserve(group, NULL, false))
@@ -232,7 +232,7 @@ bool rj_unload(struct rj_coord *coord)
         need.changes += one.changes;
         need.bytes += one.bytes;
     }
-    if (!rj_writes_reserve_unload(coord, &need) || !rj_output_reserve(&coord->output, need))
+    if (!rj_writes_reserve_unload(coord, &need) || !rj_output_reserve(coord->output, need))
         return false;
     rj_writes_unload(coord, RJ_KAFKA_NOT_COORDINATOR);
     RJ_MAP_EACH (node, &coord->groups)

@@ -41,9 +41,14 @@ uint32_t rj_mixed_hash(struct rj_string key)
     return rj_number_hash(hash);
 }
 
-static uint32_t capacity_for(uint32_t count)
+static uint32_t first_capacity(const struct rj_map *map)
 {
-    uint32_t capacity = FIRST_CAPACITY;
+    return map->first_capacity != 0 ? map->first_capacity : FIRST_CAPACITY;
+}
+
+static uint32_t capacity_for(const struct rj_map *map, uint32_t count)
+{
+    uint32_t capacity = first_capacity(map);
     while (count > capacity / 4 * 3)
         capacity *= 2;
     return capacity;
@@ -51,7 +56,7 @@ static uint32_t capacity_for(uint32_t count)
 
 bool rj_map_reserve(struct rj_map *map, uint32_t extra, struct rj_memory *memory)
 {
-    uint32_t wanted = capacity_for(map->count + extra);
+    uint32_t wanted = capacity_for(map, map->count + extra);
     if (wanted <= map->allocated)
         return true;
     struct rj_map_node **buckets = rj_memory_alloc(memory, wanted * sizeof(struct rj_map_node *));
@@ -80,8 +85,8 @@ static void append(struct rj_map *map, struct rj_map_node *node)
 static void grow(struct rj_map *map)
 {
     if (map->capacity == 0) {
-        map->capacity = FIRST_CAPACITY;
-        memset(map->buckets, 0, FIRST_CAPACITY * sizeof(struct rj_map_node *));
+        map->capacity = first_capacity(map);
+        memset(map->buckets, 0, map->capacity * sizeof(struct rj_map_node *));
         return;
     }
     uint32_t old = map->capacity;
@@ -135,7 +140,7 @@ void rj_map_release(struct rj_map *map)
 {
     if (map->buckets != NULL)
         rj_memory_free(map->memory, map->buckets);
-    *map = (struct rj_map){.count = 0};
+    *map = (struct rj_map){.first_capacity = map->first_capacity};
 }
 
 static struct rj_map_node *from_bucket(const struct rj_map *map, uint32_t bucket)

@@ -20,6 +20,7 @@ struct rj_map {
     uint32_t capacity;  /* in use, as Java would have it */
     uint32_t allocated; /* buckets there is memory for */
     uint32_t count;
+    uint32_t first_capacity; /* a power of two for a map whose order is nobody's business; 0: Java's 16 */
     struct rj_memory *memory;
 };
 

@@ -218,6 +218,14 @@ struct rj_protocol_counter *rj_group_vote(struct rj_group *group)
 
 /* ---- Subscribed topics ------------------------------------------------------------------------------------------- */
 
+static uint32_t slots_for(uint64_t topic_count)
+{
+    uint32_t slots = 8;
+    while (slots < 2 * topic_count && slots < (1u << 31))
+        slots *= 2;
+    return slots;
+}
+
 struct rj_string *rj_subscribed_prepare(struct rj_group *group, const struct rj_protocols *joining, uint32_t *mask,
                                         bool *ok)
 {
@@ -226,9 +234,7 @@ struct rj_string *rj_subscribed_prepare(struct rj_group *group, const struct rj_
     *mask = 0;
     if (count == 0)
         return NULL;
-    uint32_t slots = 8;
-    while (slots < 2 * (uint64_t)count && slots < (1u << 31))
-        slots *= 2;
+    uint32_t slots = slots_for((uint64_t)count);
     struct rj_string *table = rj_memory_alloc(&group->coord->memory, slots * sizeof(*table) + (size_t)bytes + 1);
     if (table == NULL)
         *ok = false;
@@ -244,6 +250,17 @@ static struct rj_string *slot_for(struct rj_string *slots, uint32_t mask, struct
     return &slots[i];
 }
 
+static void add_topic(struct rj_string *slots, uint32_t mask, struct rj_string topic, char **text)
+{
+    struct rj_string *slot = slot_for(slots, mask, topic);
+    if (slot->data != NULL)
+        return;
+    if (topic.len > 0)
+        memcpy(*text, topic.data, (size_t)topic.len);
+    *slot = (struct rj_string){*text, topic.len};
+    *text += topic.len;
+}
+
 /* Copies a member's topics of the chosen protocol; false: its metadata is not a subscription. */
 static bool add_topics(const struct rj_protocols *protocols, struct rj_string name, struct rj_string *slots,
                        uint32_t mask, char **text)
@@ -251,15 +268,8 @@ static bool add_topics(const struct rj_protocols *protocols, struct rj_string na
     const struct rj_protocol *protocol = find_protocol(protocols, name);
     if (protocol == NULL || !protocol->is_subscription)
         return false;
-    for (int32_t t = 0; t < protocol->topic_count; t++) {
-        struct rj_string topic = protocol->topics[t], *slot = slot_for(slots, mask, topic);
-        if (slot->data != NULL)
-            continue;
-        if (topic.len > 0)
-            memcpy(*text, topic.data, (size_t)topic.len);
-        *slot = (struct rj_string){*text, topic.len};
-        *text += topic.len;
-    }
+    for (int32_t t = 0; t < protocol->topic_count; t++)
+        add_topic(slots, mask, protocol->topics[t], text);
     return true;
 }
 
@@ -291,6 +301,31 @@ bool rj_all_offer_chosen(const struct rj_group *group)
     return true;
 }
 
+/* The room was made for members that all want different topics; they seldom do. Without memory it stays as it is. */
+static void fit_subscribed(struct rj_group *group)
+{
+    struct rj_memory *memory = &group->coord->memory;
+    struct rj_subscribed *large = &group->subscribed;
+    size_t count = 0, bytes = 0;
+    for (uint32_t i = 0; large->slots != NULL && i <= large->mask; i++) {
+        count += large->slots[i].data != NULL;
+        bytes += (size_t)large->slots[i].len;
+    }
+    uint32_t slots = slots_for(count);
+    if (slots >= large->mask)
+        return;
+    struct rj_string *table = rj_memory_zalloc(memory, slots * sizeof(*table) + bytes + 1);
+    if (table == NULL)
+        return;
+    char *text = (char *)(table + slots);
+    for (uint32_t i = 0; i <= large->mask; i++)
+        if (large->slots[i].data != NULL)
+            add_topic(table, slots - 1, large->slots[i], &text);
+    rj_memory_retire(memory, large->slots);
+    large->slots = table;
+    large->mask = slots - 1;
+}
+
 void rj_subscribed_compute(struct rj_group *group, struct rj_string *slots, uint32_t mask)
 {
     rj_memory_retire(&group->coord->memory, group->subscribed.slots);
@@ -306,6 +341,7 @@ void rj_subscribed_compute(struct rj_group *group, struct rj_string *slots, uint
         if (!add_topics(rj_member_of(node)->protocols, group->protocol_name, slots, mask, &text))
             return;
     group->subscribed.is_known = true;
+    fit_subscribed(group);
 }
 
 bool rj_group_is_subscribed(const struct rj_group *group, struct rj_string topic)

@@ -22,14 +22,23 @@ struct rj_output_need rj_cascade_need(const struct rj_group *group, bool joining
 bool rj_cascade_reserve(struct rj_group *group, const struct rj_protocols *joining, bool is_joining)
 {
     struct rj_coord *coord = group->coord;
-    if (!rj_output_reserve(&coord->output, rj_cascade_need(group, is_joining)))
+    if (!rj_output_reserve(coord->output, rj_cascade_need(group, is_joining)))
         return false;
     if (coord->spare_write == NULL && (coord->spare_write = rj_write_prepare(coord, 0, 0, 0)) == NULL)
         return false;
     bool ok = true;
-    rj_memory_retire(&coord->memory, coord->subscribed);
+    rj_memory_free(&coord->memory, coord->subscribed);
     coord->subscribed = rj_subscribed_prepare(group, joining, &coord->subscribed_mask, &ok);
     return ok;
+}
+
+void rj_cascade_release(struct rj_coord *coord)
+{
+    if (coord->spare_write != NULL)
+        rj_write_discard(coord, coord->spare_write);
+    rj_memory_free(&coord->memory, coord->subscribed);
+    coord->spare_write = NULL;
+    coord->subscribed = NULL;
 }
 
 /* ---- Answers to parked requests ---------------------------------------------------------------------------------- */
@@ -97,8 +106,8 @@ void rj_answer_sync(struct rj_group *group, struct rj_member *member, int16_t er
 void rj_restart_session(struct rj_group *group, struct rj_identity *identity, int32_t timeout_ms)
 {
     const struct rj_member *other = group->leader ? group->leader->member : NULL;
-    if (RJ_WITHOUT(SESSION_PER_MEMBER, other != NULL && other->session_timeout_ms != timeout_ms))
-        timeout_ms = other->session_timeout_ms;
+    if (RJ_WITHOUT(SESSION_PER_MEMBER, other != NULL && other->identity->session_timeout_ms != timeout_ms))
+        timeout_ms = other->identity->session_timeout_ms;
     if (RJ_WITHOUT(SESSION_EXPIRY_NOT_EARLY, true))
         timeout_ms--;
     if (RJ_DOES(TMR_SESSION, true))
@@ -115,7 +124,7 @@ void rj_propagate_assignments(struct rj_group *group, int16_t error, enum rj_rul
             continue;
         rj_answer_sync(group, member, error, rule);
         if (RJ_DOES(SYNC_RESTART_SESSION, true))
-            rj_restart_session(group, member->identity, member->session_timeout_ms);
+            rj_restart_session(group, member->identity, member->identity->session_timeout_ms);
     }
 }
 
@@ -245,7 +254,7 @@ static bool answer_joined(struct rj_group *group)
         rj_answer_join(group, member, group->leader->node.key,
                        RJ_DOES(JOINC_RESPONSE_LEADER, member->identity == group->leader), false);
         if (RJ_DOES(JOINC_GENERATION, true))
-            rj_restart_session(group, member->identity, member->session_timeout_ms);
+            rj_restart_session(group, member->identity, member->identity->session_timeout_ms);
         member->is_new = false;
         rj_group_set_pending_sync(group, member->identity, true);
     }

@@ -19,9 +19,9 @@ bool rj_transition_allowed(enum rj_group_state from, enum rj_group_state to);
 
 /* What the functions below may need at most, where joining (NULL: nobody) comes to the group's members. Must be
  * reserved before them. */
-struct rj_cascade { struct rj_string *subscribed; uint32_t subscribed_mask; };
 struct rj_output_need rj_cascade_need(const struct rj_group *group, bool joining);
 bool rj_cascade_reserve(struct rj_group *group, const struct rj_protocols *joining, bool is_joining);
+void rj_cascade_release(struct rj_coord *coord); /* what was not needed, at the end of a step */
 
 enum rj_outcome rj_prepare_rebalance(struct rj_group *group, struct rj_cause cause);
 enum rj_outcome rj_maybe_complete_join(struct rj_group *group, struct rj_cause cause);

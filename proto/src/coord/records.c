@@ -34,7 +34,7 @@ size_t rj_group_record_len(const struct rj_group *group)
 
 static struct rj_offsets_record record_of(struct rj_group *group, struct rj_group_metadata_value *value)
 {
-    struct rj_group_metadata_key *key = rj_output_take(&group->coord->output, sizeof(*key));
+    struct rj_group_metadata_key *key = rj_output_take(group->coord->output, sizeof(*key));
     *key = (struct rj_group_metadata_key){.group = group->node.key};
     return (struct rj_offsets_record){.record_type = GROUP_METADATA_TYPE, .key = key, .value = value,
                                       .value_version = GROUP_METADATA_VERSION};
@@ -42,7 +42,7 @@ static struct rj_offsets_record record_of(struct rj_group *group, struct rj_grou
 
 struct rj_offsets_record rj_group_record(struct rj_group *group, const struct rj_write *write)
 {
-    struct rj_output *output = &group->coord->output;
+    struct rj_output *output = group->coord->output;
     struct rj_group_metadata_value *value = rj_output_take(output, sizeof(*value));
     *value = (struct rj_group_metadata_value){
         .protocol_type = group->protocol_type.data ? group->protocol_type : RJ_EMPTY_STRING,
@@ -57,7 +57,7 @@ struct rj_offsets_record rj_group_record(struct rj_group *group, const struct rj
         value->members.items[value->members.count++] = (struct rj_group_metadata_value_member_metadata){
             .member_id = node->key, .group_instance_id = member->instance.key, .client_id = member->client_id,
             .client_host = member->client_host, .rebalance_timeout = member->rebalance_timeout_ms,
-            .session_timeout = member->session_timeout_ms, .subscription = metadata.data ? metadata : RJ_EMPTY_BYTES,
+            .session_timeout = member->identity->session_timeout_ms, .subscription = metadata.data ? metadata : RJ_EMPTY_BYTES,
             .assignment = write == NULL ? member->assignment : assigned ? assigned->bytes : RJ_EMPTY_BYTES};
     }
     return record_of(group, value);
@@ -65,7 +65,7 @@ struct rj_offsets_record rj_group_record(struct rj_group *group, const struct rj
 
 struct rj_offsets_record rj_empty_group_record(struct rj_group *group)
 {
-    struct rj_group_metadata_value *value = rj_output_take(&group->coord->output, sizeof(*value));
+    struct rj_group_metadata_value *value = rj_output_take(group->coord->output, sizeof(*value));
     *value = (struct rj_group_metadata_value){.protocol_type = RJ_EMPTY_STRING,
                                               .current_state_timestamp = group->state_since_ms};
     return record_of(group, value);

@@ -7,12 +7,12 @@ static const struct rj_verdict no_memory = {RJ_RULE_LIMIT_MEMORY, RJ_KAFKA_COORD
 static bool room_for(struct rj_coord *coord, size_t bytes)
 {
     struct rj_output_need need = {.replies = 1, .bytes = bytes};
-    return rj_output_reserve(&coord->output, need);
+    return rj_output_reserve(coord->output, need);
 }
 
 static void *refuse_commit(struct rj_coord *coord, const struct rj_offset_commit_request *request)
 {
-    struct rj_offset_commit_response *response = rj_output_take(&coord->output, sizeof(*response));
+    struct rj_offset_commit_response *response = rj_output_take(coord->output, sizeof(*response));
     *response = (struct rj_offset_commit_response){.throttle_time_ms = 0};
     size_t room = (size_t)request->topics.count * (sizeof(*response->topics.items) + 32) + 64;
     for (int32_t t = 0; t < request->topics.count; t++)
@@ -22,14 +22,14 @@ static void *refuse_commit(struct rj_coord *coord, const struct rj_offset_commit
     if (!room_for(coord, room))
         return response;
     response->topics.items =
-        rj_output_take(&coord->output, (size_t)request->topics.count * sizeof(*response->topics.items));
+        rj_output_take(coord->output, (size_t)request->topics.count * sizeof(*response->topics.items));
     for (int32_t t = 0; t < request->topics.count; t++) {
         const struct rj_offset_commit_request_topic *asked = &request->topics.items[t];
         struct rj_offset_commit_response_topic *topic = &response->topics.items[response->topics.count++];
         *topic = (struct rj_offset_commit_response_topic){
-            .name = rj_output_string(&coord->output, asked->name), .topic_id = asked->topic_id};
+            .name = rj_output_string(coord->output, asked->name), .topic_id = asked->topic_id};
         topic->partitions.items =
-            rj_output_take(&coord->output, (size_t)asked->partitions.count * sizeof(*topic->partitions.items));
+            rj_output_take(coord->output, (size_t)asked->partitions.count * sizeof(*topic->partitions.items));
         for (int32_t p = 0; p < asked->partitions.count; p++)
             topic->partitions.items[topic->partitions.count++] = (struct rj_offset_commit_response_partition){
                 .partition_index = asked->partitions.items[p].partition_index, .error_code = no_memory.error};
@@ -39,7 +39,7 @@ static void *refuse_commit(struct rj_coord *coord, const struct rj_offset_commit
 
 static void *refuse_txn_commit(struct rj_coord *coord, const struct rj_txn_offset_commit_request *request)
 {
-    struct rj_txn_offset_commit_response *response = rj_output_take(&coord->output, sizeof(*response));
+    struct rj_txn_offset_commit_response *response = rj_output_take(coord->output, sizeof(*response));
     *response = (struct rj_txn_offset_commit_response){.throttle_time_ms = 0};
     size_t room = 64;
     for (int32_t t = 0; t < request->topics.count; t++)
@@ -50,13 +50,13 @@ static void *refuse_txn_commit(struct rj_coord *coord, const struct rj_txn_offse
     if (!room_for(coord, room))
         return response;
     response->topics.items =
-        rj_output_take(&coord->output, (size_t)request->topics.count * sizeof(*response->topics.items));
+        rj_output_take(coord->output, (size_t)request->topics.count * sizeof(*response->topics.items));
     for (int32_t t = 0; t < request->topics.count; t++) {
         const struct rj_txn_offset_commit_request_topic *asked = &request->topics.items[t];
         struct rj_txn_offset_commit_response_topic *topic = &response->topics.items[response->topics.count++];
-        *topic = (struct rj_txn_offset_commit_response_topic){.name = rj_output_string(&coord->output, asked->name)};
+        *topic = (struct rj_txn_offset_commit_response_topic){.name = rj_output_string(coord->output, asked->name)};
         topic->partitions.items =
-            rj_output_take(&coord->output, (size_t)asked->partitions.count * sizeof(*topic->partitions.items));
+            rj_output_take(coord->output, (size_t)asked->partitions.count * sizeof(*topic->partitions.items));
         for (int32_t p = 0; p < asked->partitions.count; p++)
             topic->partitions.items[topic->partitions.count++] = (struct rj_txn_offset_commit_response_partition){
                 .partition_index = asked->partitions.items[p].partition_index, .error_code = no_memory.error};
@@ -66,7 +66,7 @@ static void *refuse_txn_commit(struct rj_coord *coord, const struct rj_txn_offse
 
 static void *refuse_fetch(struct rj_coord *coord, const struct rj_offset_fetch_request *request, int16_t version)
 {
-    struct rj_offset_fetch_response *response = rj_output_take(&coord->output, sizeof(*response));
+    struct rj_offset_fetch_response *response = rj_output_take(coord->output, sizeof(*response));
     *response = (struct rj_offset_fetch_response){.error_code = no_memory.error};
     size_t room = 64;
     for (int32_t g = 0; g < request->groups.count; g++)
@@ -74,17 +74,17 @@ static void *refuse_fetch(struct rj_coord *coord, const struct rj_offset_fetch_r
     if (version < 8 || !room_for(coord, room))
         return response;
     response->groups.items =
-        rj_output_take(&coord->output, (size_t)request->groups.count * sizeof(*response->groups.items));
+        rj_output_take(coord->output, (size_t)request->groups.count * sizeof(*response->groups.items));
     for (int32_t g = 0; g < request->groups.count; g++)
         response->groups.items[response->groups.count++] = (struct rj_offset_fetch_response_group){
-            .group_id = rj_output_string(&coord->output, request->groups.items[g].group_id),
+            .group_id = rj_output_string(coord->output, request->groups.items[g].group_id),
             .error_code = no_memory.error};
     return response;
 }
 
 static void *refuse_describe(struct rj_coord *coord, const struct rj_describe_groups_request *request)
 {
-    struct rj_describe_groups_response *response = rj_output_take(&coord->output, sizeof(*response));
+    struct rj_describe_groups_response *response = rj_output_take(coord->output, sizeof(*response));
     *response = (struct rj_describe_groups_response){.throttle_time_ms = 0};
     size_t room = 64;
     for (int32_t g = 0; g < request->groups.count; g++)
@@ -92,10 +92,10 @@ static void *refuse_describe(struct rj_coord *coord, const struct rj_describe_gr
     if (!room_for(coord, room))
         return response;
     response->groups.items =
-        rj_output_take(&coord->output, (size_t)request->groups.count * sizeof(*response->groups.items));
+        rj_output_take(coord->output, (size_t)request->groups.count * sizeof(*response->groups.items));
     for (int32_t g = 0; g < request->groups.count; g++)
         response->groups.items[response->groups.count++] = (struct rj_describe_groups_response_described_group){
-            .error_code = no_memory.error, .group_id = rj_output_string(&coord->output, request->groups.items[g]),
+            .error_code = no_memory.error, .group_id = rj_output_string(coord->output, request->groups.items[g]),
             .group_state = RJ_EMPTY_STRING, .protocol_type = RJ_EMPTY_STRING, .protocol_data = RJ_EMPTY_STRING,
             .authorized_operations = INT32_MIN};
     return response;
@@ -103,7 +103,7 @@ static void *refuse_describe(struct rj_coord *coord, const struct rj_describe_gr
 
 static void *refuse_delete(struct rj_coord *coord, const struct rj_delete_groups_request *request)
 {
-    struct rj_delete_groups_response *response = rj_output_take(&coord->output, sizeof(*response));
+    struct rj_delete_groups_response *response = rj_output_take(coord->output, sizeof(*response));
     *response = (struct rj_delete_groups_response){.throttle_time_ms = 0};
     size_t room = 64;
     for (int32_t g = 0; g < request->groups_names.count; g++)
@@ -111,10 +111,10 @@ static void *refuse_delete(struct rj_coord *coord, const struct rj_delete_groups
     if (!room_for(coord, room))
         return response;
     response->results.items =
-        rj_output_take(&coord->output, (size_t)request->groups_names.count * sizeof(*response->results.items));
+        rj_output_take(coord->output, (size_t)request->groups_names.count * sizeof(*response->results.items));
     for (int32_t g = 0; g < request->groups_names.count; g++)
         response->results.items[response->results.count++] = (struct rj_delete_groups_response_deletable_group_result){
-            .group_id = rj_output_string(&coord->output, request->groups_names.items[g]),
+            .group_id = rj_output_string(coord->output, request->groups_names.items[g]),
             .error_code = no_memory.error};
     return response;
 }
@@ -122,7 +122,7 @@ static void *refuse_delete(struct rj_coord *coord, const struct rj_delete_groups
 /* APIs whose answer has one error and nothing to echo. */
 static void *refuse_plain(struct rj_coord *coord, int16_t api_key)
 {
-    struct rj_output *output = &coord->output;
+    struct rj_output *output = coord->output;
     if (api_key == 12) {
         struct rj_heartbeat_response *response = rj_output_take(output, sizeof(*response));
         *response = (struct rj_heartbeat_response){.error_code = no_memory.error};

@@ -8,6 +8,7 @@
 
 #include "coord/map.h"
 #include "coord/memory.h"
+#include "coord/output.h"
 #include "coord/timers.h"
 #include "rejoin/coord.h"
 
@@ -62,7 +63,7 @@ struct rj_identity {
     struct rj_map_node node;  /* by id in the group's identities */
     struct rj_member *member; /* NULL: not in the group */
     struct rj_timer timer;    /* session, new member or promised id */
-    int32_t session_timeout_ms; /* of the member */
+    int32_t session_timeout_ms; /* of the member that it is or is to become */
     int32_t holds;            /* writes that refer to it */
     struct rj_group *group;
     bool is_pending;          /* promised by MEMBER_ID_REQUIRED, not yet in the group */
@@ -75,7 +76,6 @@ struct rj_member {
     struct rj_identity *identity;
     struct rj_string client_id, client_host;
     int32_t rebalance_timeout_ms;
-    int32_t session_timeout_ms; /* its identity has it too: rj_member_set_session_timeout */
     struct rj_protocols *protocols;
     struct rj_bytes assignment; /* its own allocation, or empty */
     struct rj_parked join, sync;
@@ -213,7 +213,8 @@ struct rj_write {
     char *room, *room_end;   /* for the answer */
 };
 
-enum { RJ_PARKED_BUCKETS = 1024 };
+/* A few: every coordinator has them, and most hold no parked request. Only a connection that ends looks through one. */
+enum { RJ_PARKED_BUCKETS = 64 };
 
 enum rj_coord_status { RJ_COORD_ACTIVE, RJ_COORD_LOADING, RJ_COORD_UNLOADED };
 
@@ -239,7 +240,7 @@ struct rj_coord {
     int64_t next_position; /* in the log */
     int64_t offset_count;
     struct rj_parked *parked[RJ_PARKED_BUCKETS];
-    struct rj_output output;
+    struct rj_output *output, own_output; /* own, or one that is shared */
     /* Reserved for what a rebalance may need. */
     struct rj_write *spare_write;
     struct rj_string *subscribed;  /* of the coming generation */

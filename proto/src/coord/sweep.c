@@ -50,13 +50,13 @@ bool rj_sweep_reserve(struct rj_sweep *sweep, struct rj_coord *coord, int32_t pa
         .bytes = rj_output_len(records * sizeof(struct rj_offsets_record))
                  + rj_output_len((size_t)partitions * sizeof(struct rj_offset *))
                  + records * (rj_offset_record_len() + rj_output_len(sizeof(struct rj_group_metadata_key)))};
-    if (!rj_output_reserve(&coord->output, need))
+    if (!rj_output_reserve(coord->output, need))
         return false;
     sweep->write = rj_write_prepare(coord, body_len, partitions, groups);
     if (sweep->write == NULL)
         return false;
-    sweep->records = rj_output_take(&coord->output, records * sizeof(struct rj_offsets_record));
-    sweep->tombstones = rj_output_take(&coord->output, (size_t)partitions * sizeof(struct rj_offset *));
+    sweep->records = rj_output_take(coord->output, records * sizeof(struct rj_offsets_record));
+    sweep->tombstones = rj_output_take(coord->output, (size_t)partitions * sizeof(struct rj_offset *));
     for (int32_t i = 0; i < partitions; i++) {
         sweep->tombstones[i] = rj_offset_prepare(coord, RJ_EMPTY_STRING);
         if (sweep->tombstones[i] != NULL)
@@ -81,7 +81,7 @@ void rj_sweep_partition(struct rj_sweep *sweep, struct rj_offset_partition *part
     rj_offset_push(partition, tombstone);
     partition->holds++;
     sweep->write->touched[sweep->write->partition_count++] = partition;
-    sweep->records[sweep->record_count++] = rj_offset_record(&sweep->coord->output, partition, tombstone);
+    sweep->records[sweep->record_count++] = rj_offset_record(sweep->coord->output, partition, tombstone);
 }
 
 void rj_sweep_group(struct rj_sweep *sweep, struct rj_group *group)

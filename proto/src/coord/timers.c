@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 16 };
 
 bool rj_timers_reserve(struct rj_timers *timers, uint32_t count, struct rj_memory *memory)
 {

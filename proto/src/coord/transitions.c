@@ -17,7 +17,7 @@ bool rj_transition_allowed(enum rj_group_state from, enum rj_group_state to) { r
 void rj_group_enter(struct rj_group *group, enum rj_group_state state, struct rj_cause cause)
 {
     assert(rj_transition_allowed(group->state, state));
-    *rj_output_change(&group->coord->output) = (struct rj_state_change){
+    *rj_output_change(group->coord->output) = (struct rj_state_change){
         .group_id = group->node.key, .from = group->state, .to = state, .generation_id = group->generation_id,
         .rule = cause.rule, .member_id = cause.member_id};
     group->previous_state = group->state;

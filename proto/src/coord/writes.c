@@ -109,7 +109,7 @@ void rj_write_start(struct rj_coord *coord, struct rj_write *write, enum rj_writ
 {
     write->kind = kind;
     write->append_id = ++coord->next_append_id;
-    *rj_output_append(&coord->output) = (struct rj_append){
+    *rj_output_append(coord->output) = (struct rj_append){
         .append_id = write->append_id, .records = records, .record_count = record_count,
         .timestamp_ms = coord->now_ms, .producer_id = -1, .producer_epoch = -1};
     enqueue(coord, write);
@@ -298,7 +298,7 @@ static void undo_replacement(struct rj_write *write)
         return;
     }
     member->rebalance_timeout_ms = write->old_rebalance_timeout_ms;
-    rj_member_set_session_timeout(member, write->old_session_timeout_ms);
+    member->identity->session_timeout_ms = write->old_session_timeout_ms;
     rj_member_set_protocols(group, member, write->old_protocols);
     write->old_protocols = NULL;
     if (member->join.waiting) { /* of a later JoinGroup: forgotten, unless the writes before it fail too */
@@ -309,7 +309,7 @@ static void undo_replacement(struct rj_write *write)
     }
     rj_answer_sync(group, member, RJ_KAFKA_FENCED_INSTANCE_ID, RJ_RULE_STATIC_REPLACE_OLD_SYNC);
     rj_member_rename(group, member, write->replaced);
-    rj_restart_session(group, member->identity, member->session_timeout_ms);
+    rj_restart_session(group, member->identity, member->identity->session_timeout_ms);
 }
 
 /* Unlike other refusals it names the group's generation, protocol and leader. */
@@ -433,7 +433,7 @@ static bool reserve(struct rj_coord *coord, struct rj_write *write)
         return rj_cascade_reserve(write->group, NULL, false);
     struct rj_output_need need = rj_refusal_need();
     need.bytes += 1024;
-    return rj_output_reserve(&coord->output, need);
+    return rj_output_reserve(coord->output, need);
 }
 
 /* Answers that only waited for the write in front of them. Their reply needs room only in the list. */
@@ -442,7 +442,7 @@ static bool reserve_waiters(struct rj_coord *coord, const struct rj_write *write
     struct rj_output_need need = {.replies = 1};
     for (; write != NULL && write->append_id == 0; write = write->newer)
         need.replies++;
-    return rj_output_reserve(&coord->output, need);
+    return rj_output_reserve(coord->output, need);
 }
 
 static void finish_waiters(struct rj_coord *coord)
