@@ -29,7 +29,7 @@ const struct api_row mock_api_rows[] = {
     {24, 0, 5, mock_handle_add_partitions_to_txn},
     {25, 0, 4, mock_handle_add_offsets_to_txn},
     {26, 0, 5, mock_handle_end_txn},
-    {27, 0, 1, mock_handle_write_txn_markers}, /* 2: the transaction's protocol, since 4.2 */
+    {27, 0, 2, mock_handle_write_txn_markers},
     {28, 0, 5, mock_handle_group_request},   /* TxnOffsetCommit */
     {32, 0, 4, mock_handle_describe_configs},
     {33, 0, 2, mock_handle_alter_configs},

@@ -4,17 +4,29 @@
 typedef struct rj_write_txn_markers_request_writable_txn_marker asked_marker;
 typedef struct rj_write_txn_markers_response_writable_txn_marker_result marker_result;
 
+/* Since 4.2 the protocol of the transaction is told: in the newer one each end has a later epoch than what it ends, so
+ * that an end that was on its way for long does not end the next transaction too. */
+static bool is_of_before(const struct log *log, const struct marker *marker, int8_t transaction_version)
+{
+    const struct log_producer *known = mock_producer_find(&log->producers, marker->producer.producer_id);
+    return transaction_version >= 2 && known != NULL && known->open_offset >= 0 &&
+           marker->producer.producer_epoch <= known->epoch;
+}
+
 static int16_t write_marker(struct request *request, struct rj_string name, int32_t partition,
-                            const struct marker *marker)
+                            const struct marker *marker, int8_t transaction_version)
 {
     struct mock_cluster *cluster = request->cluster;
     const struct topic *topic = mock_find_topic(cluster, name);
-    if (topic == NULL || mock_find_log(topic, partition) == NULL)
+    const struct log *log = topic != NULL ? mock_find_log(topic, partition) : NULL;
+    if (log == NULL)
         return RJ_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
     if (request->broker_id >= 0 && mock_partition_leader(cluster, topic, partition) != request->broker_id)
         return RJ_KAFKA_NOT_LEADER_OR_FOLLOWER;
-    if (marker->producer.producer_id < 0 || marker->producer.producer_epoch < 0)
+    if (marker->producer.producer_id < 0 || marker->producer.producer_epoch < 0 || transaction_version < 0)
         return RJ_KAFKA_UNKNOWN_SERVER_ERROR; /* Kafka makes no batch of it */
+    if (is_of_before(log, marker, transaction_version))
+        return RJ_KAFKA_INVALID_PRODUCER_EPOCH;
     return mock_end_transaction_in(cluster, topic, partition, marker);
 }
 
@@ -26,7 +38,8 @@ static void write_markers(struct request *request, const asked_marker *asked, ma
         const struct rj_int32_array *partitions = &asked->topics.items[i].partition_indexes;
         for (int32_t j = 0; j < partitions->count; j++)
             result->topics.items[i].partitions.items[j].error_code =
-                write_marker(request, asked->topics.items[i].name, partitions->items[j], &marker);
+                write_marker(request, asked->topics.items[i].name, partitions->items[j], &marker,
+                             asked->transaction_version);
     }
 }
 

@@ -1,7 +1,7 @@
 """Asks a broker what sessions.py has, and compares with what a real Kafka answered.
 
   compare.py REJOIN HOST:PORT RELEASE FILE            compares with FILE, prints what differs; exit 1 if anything does
-  compare.py REJOIN HOST:PORT RELEASE FILE --record   writes FILE
+  compare.py REJOIN HOST:PORT RELEASE FILE --record [SESSION...]   writes FILE, of all sessions or of these
 """
 import json
 import sys
@@ -10,10 +10,12 @@ from sessions import SESSIONS, Session
 from wire import Wire
 
 
-def tell(rejoin, address, release):
-    """Every session's answers, by name."""
+def tell(rejoin, address, release, names=None):
+    """Every session's answers, by name; names: only of these."""
     told = {}
     for name, (since, course) in SESSIONS.items():
+        if names is not None and name not in names:
+            continue
         if tuple(map(int, since.split("."))) > tuple(map(int, release.split(".")[:2])):
             continue
         wire = Wire(rejoin, address)
@@ -68,12 +70,13 @@ def read(path):
 
 def main():
     rejoin, address, release, path = sys.argv[1:5]
-    told = tell(rejoin, address, release)
     if "--record" in sys.argv:
+        told = tell(rejoin, address, release, sys.argv[6:] or None)
         write(path, told)
         print(f"{sum(map(len, told.values()))} answers in {len(told)} sessions")
         return 0
-    compared, different = compare(told, read(path))
+    expected = read(path)
+    compared, different = compare(tell(rejoin, address, release, expected), expected)
     print(f"{compared} answers compared, {different} differ")
     return 1 if different or not compared else 0
 

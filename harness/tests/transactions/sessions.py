@@ -106,11 +106,12 @@ class Session:
         return self.wire.ask(label, "DescribeProducers", 0,
                              {"topics": [{"name": topic or self.topic, "partitionIndexes": [partition]}]})
 
-    def mark(self, label, producer, commit, coordinator_epoch=0, topics=None, version=1):
+    def mark(self, label, producer, commit, coordinator_epoch=0, topics=None, version=1, protocol=None):
         """What kafka-transactions.sh abort sends, and one broker to another: the end of a transaction."""
         topics = [{"name": self.topic, "partitionIndexes": [0]}] if topics is None else topics
         marker = {"producerId": producer[0], "producerEpoch": producer[1], "transactionResult": commit,
-                  "topics": topics, "coordinatorEpoch": coordinator_epoch}
+                  "topics": topics, "coordinatorEpoch": coordinator_epoch,
+                  **({} if protocol is None else {"transactionVersion": protocol})}
         return self.wire.ask(label, "WriteTxnMarkers", version, {"markers": [marker]}, patient=False)
 
     def settled(self):
@@ -560,6 +561,31 @@ def write_markers_of_offsets(s):
     s.end("abort", producer, False)
 
 
+def write_markers_version_2(s):
+    producer = s.init("begin")
+    later, latest = (producer[0], producer[1] + 1), (producer[0], producer[1] + 2)
+    s.add("add", producer)
+    s.produce("write", producer, 0)
+    for label, who, protocol, coordinator_epoch in (
+            ("the epoch that is open", producer, 2, 0), ("a protocol that nobody knows", producer, 3, 0),
+            ("by a coordinator of before", producer, 2, -1), ("no protocol", producer, -1, 0),
+            ("a later epoch", later, 2, 0), ("again", later, 2, 0), ("the epoch before", producer, 2, 0),
+            ("the epoch before, older protocol", producer, 1, 0), ("later still", latest, 2, 0),
+            ("again, older protocol", latest, 1, 0), ("nobody knows the producer", (UNKNOWN, 0), 2, 0)):
+        s.mark(label, who, False, coordinator_epoch, version=2, protocol=protocol)
+    s.fetch("aborted", True)
+
+
+def write_markers_of_older_protocols(s):
+    producer = s.init("begin")
+    s.add("add", producer)
+    for protocol in (0, 1):
+        s.produce(f"write, {protocol}", producer, protocol)
+        s.mark(f"the epoch that is open, {protocol}", producer, True, version=2, protocol=protocol)
+    s.mark("closed", producer, True, version=2, protocol=2)
+    s.fetch("committed", True)
+
+
 def java_hash(text):
     value = 0
     for character in text:
@@ -610,4 +636,5 @@ SESSIONS = {one.__name__: (since, one) for since, one in [
     ("3.9", list_transactions), ("4.0", end_version_2), ("4.0", end_mixed), ("4.0", produce_adds),
     ("4.0", commit_offsets_adds), ("4.0", commit_offsets_with_a_later_epoch),
     ("4.0", commit_offsets_of_a_fenced_one),
-    ("3.9", write_markers), ("3.9", write_markers_of_offsets), ("3.9", write_no_markers)]}
+    ("3.9", write_markers), ("3.9", write_markers_of_offsets), ("3.9", write_no_markers),
+    ("4.2", write_markers_version_2), ("4.2", write_markers_of_older_protocols)]}
