@@ -187,10 +187,14 @@ static void report_joined(const struct options *options, const struct bench_memb
     json_object_set_new(document, "rebalances", json_integer(members->rebalances));
     json_object_set_new(document, "own_bytes_before", json_integer(members->own_bytes_before));
     json_object_set_new(document, "own_bytes_after", json_integer(members->own_bytes_after));
-    if (!options->as_json && !options->no_join)
-        printf("%u members of %u groups stable in %.1f ms, %lld generations; the server's own memory %.1f -> %.1f MB\n",
-               members->count, options->plan.group_count, joined_ms, (long long)members->rebalances,
-               (double)members->own_bytes_before / 1e6, (double)members->own_bytes_after / 1e6);
+    if (options->as_json || options->no_join)
+        return;
+    printf("%u members of %u groups stable in %.1f ms, %lld generations", members->count, options->plan.group_count,
+           joined_ms, (long long)members->rebalances);
+    if (members->own_bytes_after >= 0)
+        printf("; the server's own memory %.2f -> %.2f MB", (double)members->own_bytes_before / 1e6,
+               (double)members->own_bytes_after / 1e6);
+    putchar('\n');
 }
 
 static void report_load(const struct options *options, const struct bench_load *load,
