@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { KEPT_ARENA_LEN = 16 * 1024 };
+enum { KEPT_ARENA_LEN = 128 * 1024 }; /* less would be taken anew by each request of some size */
 
 /*   key  versions  handler; what a release advertises is this cut with its row in versions.c */
 const struct api_row mock_api_rows[] = {

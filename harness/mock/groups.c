@@ -242,7 +242,7 @@ static void apply_update(struct mock_cluster *cluster, int32_t partition, const 
     for (int32_t i = 0; i < update->reply_count; i++)
         deliver_reply(cluster, &update->replies[i]);
     tell_changes(cluster, partition, update);
-    enum { KEPT_SCRATCH_LEN = 16 * 1024 };
+    enum { KEPT_SCRATCH_LEN = 64 * 1024 };
     int32_t count = 0;
     struct { uint64_t append_id; int16_t error_code; } few[8], *results = few;
     if (update->append_count > 8)
