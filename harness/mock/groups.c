@@ -493,8 +493,8 @@ int16_t mock_end_offsets_transaction(struct mock_cluster *cluster, int32_t parti
     if (coordinator == NULL)
         return RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
     int16_t error = mock_append_marker(cluster, coordinator->log, marker);
-    if (error != RJ_KAFKA_NONE || coordinator->loads_until_ms != 0 || coordinator->broker_id == MOCK_NO_BROKER)
-        return error; /* the load will find it */
+    if (error != RJ_KAFKA_NONE || coordinator->loads_until_ms != 0) /* the load will find it */
+        return error;
     struct rj_event event = {.type = RJ_EVENT_TRANSACTION_MARKER};
     event.as.transaction_marker.producer_id = marker->producer.producer_id;
     event.as.transaction_marker.producer_epoch = marker->producer.producer_epoch;
