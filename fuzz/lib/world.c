@@ -60,6 +60,7 @@ static void take_reply(struct world *world, const struct rj_reply *reply)
                rj_api_name(reply->api_key), error_code,
                reply->rule == RJ_RULE_NONE ? "-" : rj_rule_row(reply->rule)->id);
     world->accepted += error_code == 0;
+    world->refused_for_memory |= reply->rule == RJ_RULE_LIMIT_MEMORY;
     struct rj_check_message message = {.stream = reply->connection_id, .frame = ++world->event_number,
         .time_ms = world->now_ms, .api_key = reply->api_key, .version = reply->version,
         .correlation_id = reply->correlation_id, .body = reply->body};

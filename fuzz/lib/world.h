@@ -60,6 +60,7 @@ struct world {
     bool is_loading;
     uint32_t loaded_count;
     uint32_t fail_next;              /* the next request's allocation that fails; 0: none */
+    bool refused_for_memory;         /* some answer since it was cleared was by rule limit-memory */
     struct rj_arena scratch;         /* of one operation */
     struct fuzz_heap scratch_heap;
     uint64_t requests, accepted;     /* accepted: answered without an error */
