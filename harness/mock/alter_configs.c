@@ -3,8 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
 enum { OPERATION_SET, OPERATION_DELETE, OPERATION_APPEND, OPERATION_SUBTRACT };
@@ -43,54 +41,6 @@ static bool refuse(struct alteration *alteration, struct verdict *verdict, int16
     return false;
 }
 
-/* ---- What is named more than once -------------------------------------------------------------------------------- */
-
-struct named { int8_t type; struct rj_string name; int32_t index; };
-
-static int compare_named(const void *a, const void *b)
-{
-    const struct named *one = a, *other = b;
-    if (one->type != other->type)
-        return one->type < other->type ? -1 : 1;
-    if (one->name.len != other->name.len)
-        return one->name.len < other->name.len ? -1 : 1;
-    return one->name.len > 0 ? memcmp(one->name.data, other->name.data, (size_t)one->name.len) : 0;
-}
-
-/* Sorts. A peer may name very many. */
-static bool mark_repeated(struct alteration *alteration, struct named *named, int32_t count)
-{
-    bool any = false;
-    qsort(named, (size_t)count, sizeof(*named), compare_named);
-    for (int32_t i = 1; i < count; i++)
-        if (compare_named(&named[i - 1], &named[i]) == 0) {
-            any = true;
-            if (alteration != NULL)
-                alteration->resources[named[i - 1].index].is_repeated =
-                    alteration->resources[named[i].index].is_repeated = true;
-        }
-    return any;
-}
-
-static bool mark_repeated_resources(struct alteration *alteration)
-{
-    struct named *named = mock_arena_array(alteration->request, (size_t)alteration->count + 1, sizeof(*named));
-    if (named == NULL)
-        return false;
-    for (int32_t i = 0; i < alteration->count; i++)
-        named[i] = (struct named){alteration->resources[i].type, alteration->resources[i].name, i};
-    mark_repeated(alteration, named, alteration->count);
-    return true;
-}
-
-static bool repeats_a_setting(const struct alteration *alteration, const struct resource *resource)
-{
-    struct named *named = mock_arena_array(alteration->request, (size_t)resource->count + 1, sizeof(*named));
-    for (int32_t i = 0; named != NULL && i < resource->count; i++)
-        named[i] = (struct named){0, resource->changes[i].name, i};
-    return named == NULL || mark_repeated(NULL, named, resource->count);
-}
-
 /* ---- Judging ----------------------------------------------------------------------------------------------------- */
 
 static bool judge_rights(struct alteration *alteration, const struct resource *resource, struct verdict *verdict)
@@ -100,6 +50,18 @@ static bool judge_rights(struct alteration *alteration, const struct resource *r
                || refuse(alteration, verdict, RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED, "Topic authorization failed.");
     return mock_may_cluster(alteration->request, RJ_OPERATION_ALTER_CONFIGS)
            || refuse(alteration, verdict, RJ_KAFKA_CLUSTER_AUTHORIZATION_FAILED, "Cluster authorization failed.");
+}
+
+static bool repeats_a_setting(const struct alteration *alteration, const struct resource *resource)
+{
+    struct named *named = mock_arena_array(alteration->request, (size_t)resource->count + 1, sizeof(*named));
+    for (int32_t i = 0; named != NULL && i < resource->count; i++)
+        named[i] = (struct named){0, resource->changes[i].name};
+    const bool *repeated = named ? mock_find_repeated(alteration->request, named, resource->count) : NULL;
+    bool any = repeated == NULL;
+    for (int32_t i = 0; repeated != NULL && i < resource->count; i++)
+        any = any || repeated[i];
+    return any;
 }
 
 /* What Kafka's brokers look at before they ask the controller. */
@@ -193,9 +155,14 @@ static bool add_resource(struct alteration *alteration, int32_t i, int8_t type, 
 
 static bool alter_all(struct alteration *alteration)
 {
-    if (!mark_repeated_resources(alteration))
+    struct named *named = mock_arena_array(alteration->request, (size_t)alteration->count + 1, sizeof(*named));
+    for (int32_t i = 0; named != NULL && i < alteration->count; i++)
+        named[i] = (struct named){alteration->resources[i].type, alteration->resources[i].name};
+    const bool *repeated = named ? mock_find_repeated(alteration->request, named, alteration->count) : NULL;
+    if (repeated == NULL)
         return false;
     for (int32_t i = 0; i < alteration->count; i++) {
+        alteration->resources[i].is_repeated = repeated[i];
         alteration->verdicts[i] = (struct verdict){RJ_KAFKA_NONE, RJ_NULL_STRING};
         alter_resource(alteration, &alteration->resources[i], &alteration->verdicts[i]);
     }

@@ -301,6 +301,11 @@ enum outcome mock_answer_request(struct request *request, const void *body, enum
 void mock_tell_frame(struct mock_cluster *cluster, const struct mock_frame *frame);
 void mock_frame_of_request(const struct request *request, struct mock_frame *frame);
 
+/* repeated.c: which of what a request names, of a type, come more than once. A peer may name very many: this sorts. NULL:
+ * no memory. */
+struct named { int8_t type; struct rj_string name; };
+bool *mock_find_repeated(struct request *request, const struct named *named, int32_t count);
+
 /* delays.c: requests and answers that a fault keeps back. */
 void mock_keep_request_back(struct connection *connection, struct rj_bytes frame);
 void mock_keep_answer_back(struct connection *connection, struct rj_bytes frame);

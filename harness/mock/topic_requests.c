@@ -49,12 +49,13 @@ static int16_t judge_new_topic(struct request *request, const struct rj_create_t
     return RJ_KAFKA_NONE;
 }
 
-static bool is_named_twice(const struct rj_create_topics_request *asked, struct rj_string name)
+/* Which of the topics are named more than once; NULL: no memory. */
+static bool *find_repeated(struct request *request, const struct rj_create_topics_request *asked)
 {
-    int count = 0;
-    for (int32_t i = 0; i < asked->topics.count; i++)
-        count += rj_string_equal(asked->topics.items[i].name, name);
-    return count > 1;
+    struct named *named = mock_arena_array(request, (size_t)asked->topics.count + 1, sizeof(*named));
+    for (int32_t i = 0; named != NULL && i < asked->topics.count; i++)
+        named[i] = (struct named){0, asked->topics.items[i].name};
+    return named ? mock_find_repeated(request, named, asked->topics.count) : NULL;
 }
 
 static struct rj_string message_of(int16_t error_code)
@@ -97,11 +98,11 @@ static bool tell_new_topic(struct request *request, const struct rj_create_topic
 
 /* false: no memory. */
 static bool create_topic(struct request *request, const struct rj_create_topics_request *asked, int32_t i,
-                         struct rj_create_topics_response_creatable_topic_result *out)
+                         bool is_repeated, struct rj_create_topics_response_creatable_topic_result *out)
 {
     struct topic_plan plan = {.configs = mock_topic_configs_copy(NULL)};
     char why[700] = "";
-    if (is_named_twice(asked, out->name))
+    if (is_repeated)
         out->error_code = RJ_KAFKA_INVALID_REQUEST;
     else if (!may_create(request, out->name))
         out->error_code = RJ_KAFKA_TOPIC_AUTHORIZATION_FAILED;
@@ -122,14 +123,15 @@ enum outcome mock_handle_create_topics(struct request *request)
 {
     const struct rj_create_topics_request *asked = request->body;
     struct rj_create_topics_response *response = mock_new_response(request);
-    if (response == NULL || !NEW_ITEMS(request, response->topics, asked->topics.count))
+    const bool *repeated = find_repeated(request, asked);
+    if (response == NULL || repeated == NULL || !NEW_ITEMS(request, response->topics, asked->topics.count))
         return OUTCOME_CLOSE;
     for (int32_t i = 0; i < asked->topics.count; i++) {
         struct rj_create_topics_response_creatable_topic_result *out = &response->topics.items[i];
         out->name = asked->topics.items[i].name;
         out->num_partitions = out->replication_factor = -1;
         out->configs.count = -1;
-        if (!create_topic(request, asked, i, out))
+        if (!create_topic(request, asked, i, repeated[i], out))
             return OUTCOME_CLOSE;
     }
     return mock_answer_request(request, response, RJ_RULE_NONE);

@@ -4,6 +4,7 @@ errors and messages of Kafka; and still there when a mock with a data directory 
     test_mock_topic_configs.py REJOIN [--broker PORT]
 
 With --broker it asks a real Kafka 4.x the same questions and expects the same answers, which is where they are from."""
+import atexit
 import json
 import os
 import re
@@ -203,6 +204,7 @@ class Mock:
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([REJOIN, "mock", *options], stdout=subprocess.PIPE, stderr=self.log, text=True,
                                         env={**os.environ, "MALLOC_PERTURB_": "65"})  # memory is not zero
+        atexit.register(self.process.kill)
         self.server = Server(int(self.process.stdout.readline().split()[1].split(",")[0].rsplit(":", 1)[1]))
 
     def kill(self):
