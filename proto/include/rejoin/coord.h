@@ -245,7 +245,7 @@ int64_t rj_next_deadline_ms(const struct rj_coord *coord);
  * of the way with each call, so that the waits for memory of several requests fall together. That is worth its time where a
  * coordinator holds more than the cache does. Nothing changes; a wrong guess costs a little time. Between the first call
  * and the last one that returned true, no step of this coordinator may come, nor may the ids be freed. */
-struct rj_ahead { const struct rj_coord *coord; const void *at; uint32_t group_hash, member_hash; int32_t step; };
+struct rj_ahead { const void *at; uint32_t group_hash, member_hash; int32_t step; };
 void rj_look_ahead(const struct rj_coord *coord, struct rj_string group_id, struct rj_string member_id,
                    struct rj_ahead *ahead);
 bool rj_look_further(struct rj_ahead *ahead); /* false: there is no more to bring */

@@ -35,7 +35,6 @@ static const struct rj_map_node *with_hash(const struct rj_map_node *node, uint3
 void rj_look_ahead(const struct rj_coord *coord, struct rj_string group_id, struct rj_string member_id,
                    struct rj_ahead *ahead)
 {
-    ahead->coord = coord;
     ahead->group_hash = rj_mixed_hash(group_id);
     ahead->member_hash = rj_mixed_hash(member_id);
     ahead->step = 0;
