@@ -187,6 +187,13 @@ static bool is_retriable(int16_t error_code)
            error_code == RJ_KAFKA_MEMBER_ID_REQUIRED;
 }
 
+/* Of the only broker there is: it has not yet become the coordinator that it said it was. */
+static bool is_coming_up(int16_t error_code)
+{
+    return error_code == RJ_KAFKA_COORDINATOR_LOAD_IN_PROGRESS || error_code == RJ_KAFKA_NOT_COORDINATOR ||
+           error_code == RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
+}
+
 static bool refuse(struct joining *joining, const char *what, int16_t error_code)
 {
     const char *name = rj_kafka_error_name(error_code);
@@ -198,6 +205,10 @@ static bool on_join(struct joining *joining, struct bench_connection *connection
                     const struct rj_join_group_response *joined)
 {
     struct bench_member *member = member_of(joining, connection);
+    if (is_coming_up(joined->error_code)) {
+        member->state = BENCH_WAITING;
+        return true;
+    }
     if (joined->error_code != 0 && !is_retriable(joined->error_code))
         return refuse(joining, "JoinGroup", joined->error_code);
     if (joined->member_id.len > 0) {
@@ -259,7 +270,7 @@ static bool on_frame(void *context, struct bench_connection *connection, struct 
 {
     struct joining *joining = context;
     struct bench_member *member = member_of(joining, connection);
-    if (member->state == BENCH_STABLE)
+    if (member->state == BENCH_STABLE || member->state == BENCH_WAITING)
         return wrong_answer(joining, "an", "nothing had asked for it");
     if (member->state != BENCH_JOINING) {
         int32_t correlation_id;
@@ -357,7 +368,9 @@ static void heartbeat_all(struct joining *joining)
     send_held(joining, bench_now_ns());
     for (uint32_t i = 0; i < joining->loop.connection_count; i++) {
         const struct bench_member *member = member_of(joining, &joining->loop.connections[i]);
-        if (member->state == BENCH_STABLE && !is_whole(joining, &joining->groups[member->group]))
+        if (member->state == BENCH_WAITING)
+            send_join(joining, &joining->loop.connections[i]);
+        else if (member->state == BENCH_STABLE && !is_whole(joining, &joining->groups[member->group]))
             send_heartbeat(joining, &joining->loop.connections[i]);
     }
 }

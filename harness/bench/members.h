@@ -21,6 +21,7 @@ struct bench_plan {
 
 enum bench_member_state {
     BENCH_JOINING, BENCH_SYNCING, BENCH_STABLE, BENCH_HEARTBEATING,
+    BENCH_WAITING, /* its coordinator comes up, as a fresh Kafka's do: it joins again with the next round */
 };
 
 struct bench_member {
