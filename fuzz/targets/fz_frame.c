@@ -17,6 +17,28 @@ struct seen {
     bool refused; /* a length prefix that closes the connection */
 };
 
+/* The ids that are seen without decoding are those of the decoded body; NULL: there is none. */
+static void check_peek(struct rj_bytes frame, const struct rj_request_frame *request)
+{
+    struct rj_string group_id, member_id, found[2];
+    if (!rj_peek_member(frame, &group_id, &member_id) || request == NULL)
+        return;
+    if (request->api_key == RJ_API_OFFSET_COMMIT) {
+        const struct rj_offset_commit_request *body = request->body;
+        found[0] = body->group_id, found[1] = body->member_id;
+    } else if (request->api_key == RJ_API_HEARTBEAT) {
+        const struct rj_heartbeat_request *body = request->body;
+        found[0] = body->group_id, found[1] = body->member_id;
+    } else {
+        FUZZ_REQUIRE(request->api_key == RJ_API_SYNC_GROUP, "peek", "ids of API %d", request->api_key);
+        const struct rj_sync_group_request *body = request->body;
+        found[0] = body->group_id, found[1] = body->member_id;
+    }
+    FUZZ_REQUIRE(rj_string_equal(found[0], group_id) && rj_string_equal(found[1], member_id), "peek",
+                 "API %d v%d: '%.*s' and '%.*s'", request->api_key, request->version, group_id.len, group_id.data,
+                 member_id.len, member_id.data);
+}
+
 static void read_frame(struct rj_bytes frame, struct seen *seen)
 {
     struct fuzz_heap heap;
@@ -34,6 +56,7 @@ static void read_frame(struct rj_bytes frame, struct seen *seen)
         row->body_err = rj_decode_request_body(frame, &request, &arena, &fault);
         FUZZ_REQUIRE(row->body_err != RJ_OK || request.body != NULL, "frame-body", "%s", rj_err_name(row->body_err));
     }
+    check_peek(frame, row->header_err == RJ_OK && row->body_err == RJ_OK ? &request : NULL);
     if (row->header_err == RJ_OK || row->header_err == RJ_ERR_API || row->header_err == RJ_ERR_VERSION) {
         row->api_key = request.api_key;
         row->version = request.version;
