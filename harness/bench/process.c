@@ -71,8 +71,7 @@ int64_t bench_process_own_bytes(int pid)
     FILE *file = fopen(path, "r");
     long long kilobytes = -1;
     while (kilobytes < 0 && file != NULL && fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "RssAnon: %lld kB", &kilobytes) != 1)
-            kilobytes = -1;
+        sscanf(line, "RssAnon: %lld kB", &kilobytes); /* which leaves it alone on other lines */
     if (file != NULL)
         fclose(file);
     return kilobytes < 0 ? -1 : kilobytes * 1024;

@@ -94,9 +94,10 @@ void *mock_arena_array(struct request *request, size_t count, size_t size)
 
 struct rj_string mock_arena_text(struct request *request, const char *text)
 {
-    size_t len = strlen(text);
-    char *copy = len > 0 ? rj_arena_alloc(&request->cluster->arena, len) : NULL;
-    return copy == NULL ? RJ_NULL_STRING : (struct rj_string){memcpy(copy, text, len), (int32_t)len};
+    bool ok = true;
+    struct rj_string whole = {text, (int32_t)strlen(text)};
+    struct rj_string copy = rj_arena_copy_string(&request->cluster->arena, whole, &ok);
+    return ok && whole.len > 0 ? copy : RJ_NULL_STRING;
 }
 
 static void reset_arena(struct mock_cluster *cluster)

@@ -638,19 +638,15 @@ enum outcome mock_handle_group_request(struct request *request)
 
 /* ---- FindCoordinator --------------------------------------------------------------------------------------------- */
 
-static int32_t group_coordinator(const struct mock_cluster *cluster, struct rj_string group_id)
-{
-    return cluster->coordinators[rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT)].broker_id;
-}
-
 /* 0: a group; 1: a transactional id; 2 (share groups) has no coordinator here. */
 static int16_t key_error(const struct request *request, int8_t key_type, struct rj_string key)
 {
     if (key_type == 0 && !mock_may(request, RJ_RESOURCE_GROUP, key, RJ_OPERATION_DESCRIBE))
         return RJ_KAFKA_GROUP_AUTHORIZATION_FAILED;
     if (key_type == 0)
-        return group_coordinator(request->cluster, key) != MOCK_NO_BROKER ? RJ_KAFKA_NONE
-                                                                          : RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
+        return mock_group_coordinator(request->cluster, key)->broker_id != MOCK_NO_BROKER
+                   ? RJ_KAFKA_NONE
+                   : RJ_KAFKA_COORDINATOR_NOT_AVAILABLE;
     if (key_type == 1 && !mock_may(request, RJ_RESOURCE_TRANSACTIONAL_ID, key, RJ_OPERATION_DESCRIBE))
         return RJ_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     if (key_type == 1)
@@ -703,7 +699,7 @@ enum outcome mock_handle_find_coordinator(struct request *request)
         if (out->error_code != RJ_KAFKA_NONE)
             continue;
         out->node_id = asked->key_type == 1 ? mock_transaction_coordinator(cluster, out->key)
-                                            : group_coordinator(cluster, out->key);
+                                            : mock_group_coordinator(cluster, out->key)->broker_id;
         out->host = mock_advertised_host(cluster);
         out->port = cluster->brokers[out->node_id].port;
     }
@@ -921,7 +917,7 @@ void mock_coordinators_tick(struct mock_cluster *cluster, int64_t now_ms, int64_
 
 int32_t mock_coordinator_of(const struct mock_cluster *cluster, const char *group)
 {
-    return group_coordinator(cluster, (struct rj_string){group, (int32_t)strlen(group)});
+    return mock_group_coordinator(cluster, (struct rj_string){group, (int32_t)strlen(group)})->broker_id;
 }
 
 void mock_fail_appends(struct mock_cluster *cluster, int16_t error_code, int32_t count)

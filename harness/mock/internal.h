@@ -353,6 +353,13 @@ void mock_coordinators_disconnect(struct mock_cluster *cluster, struct connectio
 void mock_free_coordinators(struct mock_cluster *cluster);
 bool mock_load_coordinators(struct mock_cluster *cluster); /* from the records of a data directory; false: it cannot */
 
+/* Of the group's partition; it may have no rj_coord yet. */
+static inline const struct coordinator *mock_group_coordinator(const struct mock_cluster *cluster,
+                                                               struct rj_string group_id)
+{
+    return &cluster->coordinators[rj_coordinator_partition(group_id, OFFSETS_PARTITION_COUNT)];
+}
+
 /* look_ahead.c: fetches what the steps of the next requests will look at. How many bytes of requests it looked at. */
 size_t mock_look_ahead(const struct mock_cluster *cluster, uint32_t frame_limit, const uint8_t *bytes, size_t len);
 

@@ -8,20 +8,14 @@ import sys
 import tempfile
 import zlib
 
+from expectations import check, leave
+
 REJOIN = sys.argv[1]
-failures = 0
 
 
 def run(command, text, *options):
     data = text if isinstance(text, bytes) else text.encode()
     return subprocess.run([REJOIN, command, *options], input=data, capture_output=True, timeout=60)
-
-
-def check(what, got, expected):
-    global failures
-    if got != expected:
-        failures += 1
-        print(f"{what}:\n  got      {got!r}\n  expected {expected!r}")
 
 
 def decode(text, *options, status=0):
@@ -177,4 +171,4 @@ def test_usage():
 
 for test in (test_messages, test_faults, test_frames, test_length_of_a_frame, test_types, test_records, test_usage):
     test()
-sys.exit(1 if failures else 0)
+leave()

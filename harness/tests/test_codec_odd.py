@@ -5,16 +5,9 @@ import subprocess
 import sys
 
 import odd_encodings
+from expectations import check, leave
 
 REJOIN = sys.argv[1]
-failures = 0
-
-
-def check(what, got, expected):
-    global failures
-    if got != expected:
-        failures += 1
-        print(f"{what}:\n  got      {got!r}\n  expected {expected!r}")
 
 
 def decode(hexadecimal, *options):
@@ -74,4 +67,4 @@ test_rows()
 test_every_rule_has_a_row()
 test_frames()
 test_others()
-sys.exit(1 if failures else 0)
+leave()

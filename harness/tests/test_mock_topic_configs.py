@@ -14,7 +14,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import expectations  # noqa: E402
 import kafka_wire  # noqa: E402
+from expectations import check  # noqa: E402
 
 REJOIN = os.path.abspath(sys.argv[1])
 BROKER = int(sys.argv[3]) if sys.argv[2:3] == ["--broker"] else None
@@ -22,14 +24,6 @@ TOPIC, BROKER_RESOURCE, OWN, DEFAULT = 2, 4, 1, 5
 SET, DELETE, APPEND, SUBTRACT = range(4)
 INVALID_CONFIG, INVALID_REQUEST, UNKNOWN_TOPIC = 40, 42, 3
 POLICIES = "String must be one of: compact, delete"
-failures = 0
-
-
-def check(what, got, expected):
-    global failures
-    if got != expected:
-        failures += 1
-        print(f"{what}:\n  got      {got!r}\n  expected {expected!r}")
 
 
 class Server:
@@ -298,8 +292,8 @@ def main():
         mock.kill()
         check_mock()
         check_restarts()
-    print(f"{failures} differences")
-    sys.exit(1 if failures else 0)
+    print(f"{expectations.failures} differences")
+    expectations.leave()
 
 
 main()

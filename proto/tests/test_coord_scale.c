@@ -47,22 +47,33 @@ static int32_t end_join_phase(struct rj_coord *coord, int64_t *now_ms)
     return update.reply_count;
 }
 
-/* Allocations from the first join to the end of the join phase, and how many were answered then. */
-static int64_t form(int32_t members, struct counting_heap *heap, int32_t *answered)
+static struct rj_coord *open_coord(struct counting_heap *heap)
 {
     struct rj_config config = with_initial_delay();
     struct rj_limits limits;
     struct rj_coord *coord;
-    struct rj_update update;
     rj_limits_init(&limits);
     counting_heap_init(heap);
     assert_int_equal(rj_coord_create(&coord, &heap->allocator, &limits, &config), RJ_OK);
+    return coord;
+}
+
+static void join(struct rj_coord *coord, const char *group_id, int32_t number)
+{
+    struct rj_update update;
     struct rj_join_group_request_protocol one = {.name = str("range"), .metadata = {(const uint8_t *)"m", 1}};
-    struct rj_join_group_request request = {.group_id = str("g"), .session_timeout_ms = 10000,
+    struct rj_join_group_request request = {.group_id = str(group_id), .session_timeout_ms = 300000,
                                             .rebalance_timeout_ms = 20000, .member_id = str(""),
                                             .protocol_type = str("consumer"), .protocols = {&one, 1}};
+    send(coord, 1000, number, 11, 3, &request, &update);
+}
+
+/* Allocations from the first join to the end of the join phase, and how many were answered then. */
+static int64_t form(int32_t members, struct counting_heap *heap, int32_t *answered)
+{
+    struct rj_coord *coord = open_coord(heap);
     for (int32_t i = 0; i < members; i++)
-        send(coord, 1000, i, 11, 3, &request, &update);
+        join(coord, "g", i);
     int64_t now_ms;
     *answered = end_join_phase(coord, &now_ms);
     int64_t calls = heap->calls;
@@ -100,17 +111,6 @@ static void heartbeats_allocate_nothing(void **context)
     coord_world_close(&world);
 }
 
-static struct rj_coord *open_coord(struct counting_heap *heap)
-{
-    struct rj_config config = with_initial_delay();
-    struct rj_limits limits;
-    struct rj_coord *coord;
-    rj_limits_init(&limits);
-    counting_heap_init(heap);
-    assert_int_equal(rj_coord_create(&coord, &heap->allocator, &limits, &config), RJ_OK);
-    return coord;
-}
-
 /* What the output of a large group took is not kept for the small ones that follow. */
 static void a_large_rebalance_is_forgotten(void **context)
 {
@@ -120,12 +120,8 @@ static void a_large_rebalance_is_forgotten(void **context)
     struct counting_heap heap;
     struct rj_update update;
     struct rj_coord *coord = open_coord(&heap);
-    struct rj_join_group_request_protocol one = {.name = str("range"), .metadata = {(const uint8_t *)"m", 1}};
-    struct rj_join_group_request request = {.group_id = str("g"), .session_timeout_ms = 300000,
-                                            .rebalance_timeout_ms = 20000, .member_id = str(""),
-                                            .protocol_type = str("consumer"), .protocols = {&one, 1}};
     for (int32_t i = 0; i < MEMBERS; i++)
-        send(coord, 1000, i, 11, 3, &request, &update);
+        join(coord, "g", i);
     int64_t now_ms;
     assert_int_equal(end_join_phase(coord, &now_ms), MEMBERS);
     int64_t during = heap.live_bytes;
@@ -153,17 +149,12 @@ static void looking_ahead_only_looks(void **context)
     enum { GROUPS = 300 };
     (void)context;
     struct counting_heap heap;
-    struct rj_update update;
     struct rj_coord *coord = open_coord(&heap);
     assert_int_equal(steps_ahead(coord, "g"), 0);
     char name[16];
-    struct rj_join_group_request_protocol one = {.name = str("range"), .metadata = {(const uint8_t *)"m", 1}};
     for (int32_t i = 0; i < GROUPS; i++) {
         snprintf(name, sizeof(name), "g%d", i);
-        struct rj_join_group_request request = {.group_id = str(name), .session_timeout_ms = 10000,
-                                                .rebalance_timeout_ms = 20000, .member_id = str(""),
-                                                .protocol_type = str("consumer"), .protocols = {&one, 1}};
-        send(coord, 1000, i, 11, 3, &request, &update);
+        join(coord, name, i);
     }
     int64_t calls = heap.calls;
     int to_the_bucket = 0;

@@ -3,6 +3,7 @@
 
 #include "codec/path.h"
 #include "codec/plan.h"
+#include "codec/plan_read.h"
 #include "codec/wire.h"
 
 enum { UNSUPPORTED_VERSION = 35, REQUEST_HEADER_FIXED_LEN = 8 };
@@ -90,6 +91,37 @@ enum rj_err rj_decode_request_header(struct rj_bytes frame, struct rj_request_fr
     int16_t header_version = request->version >= request->schema->flexible_from ? 2 : 1;
     return read_usual_header(frame, header_version, request) ? RJ_OK
                                                              : walk_header(frame, header_version, request, arena, fault);
+}
+
+static const uint8_t *read_id(const uint8_t *at, const uint8_t *end, bool is_flexible, struct rj_string *id)
+{
+    return is_flexible ? compact_view(at, end, INT16_MAX, false, id) : plain_view(at, end, true, false, id);
+}
+
+/* Those in which the group's id comes first, then a generation, then the member's. */
+static bool begins_with_ids(int16_t api_key, int16_t version)
+{
+    return (api_key == RJ_API_OFFSET_COMMIT && version >= 1) || api_key == RJ_API_HEARTBEAT ||
+           api_key == RJ_API_SYNC_GROUP;
+}
+
+bool rj_peek_member(struct rj_bytes frame, struct rj_string *group_id, struct rj_string *member_id)
+{
+    enum { GENERATION_LEN = 4 };
+    if (frame.len < REQUEST_HEADER_FIXED_LEN)
+        return false;
+    int16_t api_key = (int16_t)get_u16(frame.data), version = (int16_t)get_u16(frame.data + 2);
+    if (!begins_with_ids(api_key, version))
+        return false;
+    const struct rj_message_schema *schema = rj_request_schema(api_key);
+    bool is_flexible = version >= schema->flexible_from;
+    struct rj_request_frame request;
+    if (!rj_in_range(schema->versions, version) || !read_usual_header(frame, is_flexible ? 2 : 1, &request))
+        return false;
+    const uint8_t *end = frame.data + frame.len;
+    const uint8_t *at = read_id(frame.data + request.body_offset, end, is_flexible, group_id);
+    return at != NULL && end - at >= GENERATION_LEN &&
+           read_id(at + GENERATION_LEN, end, is_flexible, member_id) != NULL;
 }
 
 enum rj_err rj_decode_request_body(struct rj_bytes frame, struct rj_request_frame *request, struct rj_arena *arena,

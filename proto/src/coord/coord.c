@@ -7,30 +7,6 @@
 #include "coord/reply.h"
 #include "coord/writes.h"
 
-enum rj_err rj_shared_output_create(struct rj_shared_output **result, const struct rj_allocator *allocator,
-                                    size_t limit_bytes)
-{
-    struct rj_shared_output *shared = allocator->alloc(allocator->context, sizeof(*shared));
-    if (shared == NULL)
-        return RJ_ERR_MEMORY;
-    *shared = (struct rj_shared_output){.memory = {.allocator = *allocator, .limit_bytes = limit_bytes}};
-    *result = shared;
-    if (rj_output_begin(&shared->output, &shared->memory))
-        return RJ_OK;
-    rj_shared_output_destroy(shared);
-    *result = NULL;
-    return RJ_ERR_MEMORY;
-}
-
-void rj_shared_output_destroy(struct rj_shared_output *shared)
-{
-    if (shared == NULL)
-        return;
-    struct rj_allocator allocator = shared->memory.allocator;
-    rj_output_release(&shared->output);
-    allocator.free(allocator.context, shared, sizeof(*shared));
-}
-
 enum rj_err rj_coord_create(struct rj_coord **result, const struct rj_allocator *allocator,
                             const struct rj_limits *limits, const struct rj_config *config)
 {

@@ -11,8 +11,6 @@ enum { CACHE_LINE_LEN = 64, USUAL_ID_LEN = 48 };
 
 static void fetch_range(const void *from, size_t len)
 {
-    if (from == NULL)
-        return;
     for (size_t at = 0; at < len; at += CACHE_LINE_LEN)
         FETCH((const char *)from + at);
     FETCH((const char *)from + len - 1);
@@ -48,10 +46,11 @@ bool rj_look_further(struct rj_ahead *ahead)
         return false;
     switch (ahead->step++) {
     case 0:
-        ahead->at = first_in(ahead->at);
+        if ((ahead->at = first_in(ahead->at)) == NULL)
+            return false;
         fetch_range(ahead->at, offsetof(struct rj_group, holds));
-        fetch_range(ahead->at ? (const struct rj_group *)ahead->at + 1 : NULL, 1); /* its id */
-        return ahead->at != NULL;
+        FETCH((const struct rj_group *)ahead->at + 1); /* its id */
+        return true;
     case 1: {
         const struct rj_map_node *node = with_hash(ahead->at, ahead->group_hash);
         ahead->at = node == NULL ? NULL
@@ -60,9 +59,10 @@ bool rj_look_further(struct rj_ahead *ahead)
         return ahead->at != NULL;
     }
     case 2:
-        ahead->at = first_in(ahead->at);
+        if ((ahead->at = first_in(ahead->at)) == NULL)
+            return false;
         fetch_range(ahead->at, sizeof(struct rj_identity) + USUAL_ID_LEN);
-        return ahead->at != NULL;
+        return true;
     default:
         ahead->at = NULL;
         return false;

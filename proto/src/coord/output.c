@@ -69,14 +69,16 @@ void rj_output_reset(struct rj_output *output)
 bool rj_output_begin(struct rj_output *output, struct rj_memory *memory)
 {
     *output = (struct rj_output){.memory = memory};
-    struct rj_output_need need = {.replies = 1, .appends = 1, .changes = 1, .bytes = KEPT_LEN / 2};
+    struct rj_output_need need = {.replies = 1, .appends = 1, .changes = 1, .bytes = 1}; /* and no less than KEPT_LEN */
     return rj_output_reserve(output, need);
 }
 
 void rj_output_release(struct rj_output *output)
 {
-    rj_output_reset(output);
-    rj_memory_free(output->memory, output->blocks);
+    for (struct rj_block *block = output->blocks, *next; block != NULL; block = next) {
+        next = block->next;
+        rj_memory_free(output->memory, block);
+    }
     rj_memory_free(output->memory, output->replies);
     rj_memory_free(output->memory, output->appends);
     rj_memory_free(output->memory, output->changes);
@@ -193,4 +195,30 @@ struct rj_state_change *rj_output_change(struct rj_output *output)
 {
     assert(output->change_count < output->change_room);
     return &output->changes[output->change_count++];
+}
+
+/* ---- One for several coordinators -------------------------------------------------------------------------------- */
+
+enum rj_err rj_shared_output_create(struct rj_shared_output **result, const struct rj_allocator *allocator,
+                                    size_t limit_bytes)
+{
+    struct rj_shared_output *shared = allocator->alloc(allocator->context, sizeof(*shared));
+    if (shared == NULL)
+        return RJ_ERR_MEMORY;
+    *shared = (struct rj_shared_output){.memory = {.allocator = *allocator, .limit_bytes = limit_bytes}};
+    *result = shared;
+    if (rj_output_begin(&shared->output, &shared->memory))
+        return RJ_OK;
+    rj_shared_output_destroy(shared);
+    *result = NULL;
+    return RJ_ERR_MEMORY;
+}
+
+void rj_shared_output_destroy(struct rj_shared_output *shared)
+{
+    if (shared == NULL)
+        return;
+    struct rj_allocator allocator = shared->memory.allocator;
+    rj_output_release(&shared->output);
+    allocator.free(allocator.context, shared, sizeof(*shared));
 }
